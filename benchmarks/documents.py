@@ -6,7 +6,8 @@ SMART_FILTER_EVAL_DATA=FOLDER python -m benchmarks.documents [WEIGHTS]
 at the photos and at the pictures made: good, bad, between both, or unseen. A check is right about
 a bad photo when it does not pass, and about a good one when it does not fail. Faults that few of
 them have are made. `document_heads.csv` has the rows of hair, eyes and chin marked by hand in
-portraits of FOLDER, whose masks reach up to 10 pixels above the hair.
+portraits of FOLDER, whose masks reach up to 10 pixels above the hair. `document_crowns.csv` has the
+row of the skull's top, marked by hand in training portraits of bald and short-haired people.
 """
 
 import csv
@@ -29,9 +30,14 @@ from smart_filter_wire.printability import CheckVerdict, DocumentCheck
 from smart_filter_workers import images
 from smart_filter_workers.in_process import InProcess, Results
 from smart_filter_workers.results import Srgb8
+from smart_filter_workers.stages.composite.document import head_frame
 
 LABELS: Final = Path(__file__).with_suffix(".csv")
 HEADS: Final = Path(__file__).with_name("document_heads.csv")
+CROWNS: Final = Path(__file__).with_name("document_crowns.csv")
+# From the chin to the top of the skull, in heights from the chin to the hairline.
+# Source: Farkas 1994, "Anthropometry of the head and face": 230 and 187 mm of young men.
+_OF_HAIRLINE: Final = 1.23
 _HALF: Final = 127
 _WALL: Final = 232
 # Checks by which a photo must not be bad for faults to be made in it.
@@ -67,6 +73,7 @@ def main(weights: Path, measure: Path) -> None:
                 counts[str(_verdicts(_again(stages, made, asked)).get(check))] += 1
         print(f"{fault:24} {check:12} {dict(counts)}")
     _print_heads(stages, measure / "portrait", recipe)
+    _print_crowns(stages, paths, recipe)
 
 
 def _read(file: Path) -> Mapping[str, Mapping[str, str]]:
@@ -198,6 +205,47 @@ def _errors_of_heads(
         at_top = float((room.measured or "nan").split()[0]) / document.size[1]
         tall = (at[1] - at_top) - (chin - top)
         yield at_top - top, at[0] - eyes, at[1] - chin, tall
+
+
+def _print_crowns(stages: InProcess, paths: Mapping[str, Path], recipe: Recipe) -> None:
+    """Print how far estimates of the skull's top are from the truth, in heights of the head."""
+    rows = []
+    hidden = 0
+    for name, marks in _read(CROWNS).items():
+        photo = images.decode(paths[name].read_bytes())
+        results = stages.run(photo, recipe)
+        assert results.faces is not None
+        assert results.smiles is not None
+        index, face = max(enumerate(results.faces.faces), key=lambda each: each[1].box[2])
+        head = results.smiles.qualities[index].head
+        if head is None:
+            continue
+        matte = None if results.segmented is None else results.segmented.matte
+        span = head_frame.measure_span(face, head, matte, photo.srgb.shape[1])
+        crown = float(marks["crown"])
+        is_hidden = span.thickness > head_frame.HIDDEN_FROM
+        hidden += is_hidden
+        by_mesh = max(span.hair, span.chin - _OF_HAIRLINE * (span.chin - head.hairline[1]))
+        proportion = span.hair + span.thickness * _height(span)
+        tops = (span.hair, by_mesh, proportion, np.nan if is_hidden else span.skull)
+        rows.append([(crown - top) / (span.chin - crown) for top in tops])
+    print(f"hair hides the crown: {hidden} of {len(rows)}")
+    for name, column in zip(
+        ("top of the hair", "by the hairline", "by proportion", "estimate"),
+        np.array(rows).T,
+        strict=True,
+    ):
+        errors = column[~np.isnan(column)]
+        size = np.abs(errors)
+        print(
+            f"{name:16} bias {np.median(errors):+.3f}, median {np.median(size):.3f}, 90 %"
+            f" {np.quantile(size, 0.9):.3f}, most {size.max():.3f} of {size.size}"
+        )
+
+
+def _height(span: head_frame.HeadSpan) -> float:
+    """Return the height of a head by proportion."""
+    return (span.chin - span.hair) / (1 + span.thickness)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from smart_filter_workers.weights import packaged
 # A path, the bytes of a file, or a picture.
 PhotoSource = str | os.PathLike[str] | bytes | Image.Image
 _PNG_MODES: Final = frozenset({"1", "I;16", "L", "LA", "P", "RGB", "RGBA"})
-_PICTURES: Final = frozenset({Output.IMAGE, Output.CUTOUT})
+_PICTURES: Final = frozenset({Output.IMAGE, Output.CUTOUT, Output.SHEET})
 _CUT_OUT: Final = {"background": "transparent", "outputs": "image", "format": "png"}
 _SERVED_FIELDS: Final = frozenset({"deadline_ms", "priority", "run_at"})
 _SERVED: Final = "is for a server, which has a queue: leave it out"
@@ -43,6 +43,7 @@ class Made:
     rating: smiles and open eyes, 0..100; None without faces.
     background: what is behind the people, and why; None when only cut-outs were asked for.
     document_report: what was checked for the recipe's `document`, if it has one.
+    sheet: the JPEG of a print sheet, where `outputs` names it.
     """
 
     content: bytes
@@ -52,6 +53,7 @@ class Made:
     rating: int | None
     background: ChosenBackground | None
     document_report: DocumentReport | None
+    sheet: bytes | None = None
 
     @property
     def image(self) -> Image.Image:
@@ -123,7 +125,8 @@ def _make(
     results = stages.run(photo, recipe, background=background)
     composited = results.composited
     assert composited is not None  # it makes the pictures
-    file = composited.image or composited.cutout
+    sheet = composited.sheet
+    file = composited.image or composited.cutout or sheet
     assert file is not None
     faces = results.faces
     rated = None if results.smiles is None else rate_faces(results.smiles)
@@ -135,6 +138,7 @@ def _make(
         rating=None if rated is None else rated.points,
         background=composited.background,
         document_report=composited.document_report,
+        sheet=None if sheet is None else sheet.content,
     )
 
 
@@ -170,7 +174,7 @@ def _parse(
     if recipe.background.kind == BackgroundKind.URL:
         raise _refuse("background", "is an address, which only a server fetches: give the picture")
     if not _PICTURES & set(recipe.outputs):
-        raise _refuse("outputs", "names no picture: add image or cutout")
+        raise _refuse("outputs", "names no picture: add image, cutout or sheet")
     return recipe
 
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Final, Self
 
+from smart_filter_wire.printability import DocumentReport
+
 
 class Error(Exception):
     """Base of all errors of Smart Filter."""
@@ -318,6 +320,11 @@ class DocumentRefused(UnusablePhoto):
     """The recipe has `require=pass`, and a check of its document does not pass."""
 
     code = "document_refused"
+
+    def __init__(self, reasons: str, report: DocumentReport | None = None) -> None:
+        """Keep the whole report, which the job shows, next to the reasons."""
+        super().__init__(reasons)
+        self.report = report
 
 
 class ParameterRefused(UnusablePhoto):

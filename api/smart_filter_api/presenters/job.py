@@ -84,6 +84,7 @@ from smart_filter_wire.jobs import (
     Stage,
     StageModel,
 )
+from smart_filter_wire.printability import DocumentReport
 
 # Screens of phones are 1,080 pixels wide and more: they enlarge a smaller picture about twice. A
 # photo that is enlarged more than this looks soft on any screen.
@@ -180,7 +181,8 @@ def render_job(
         rating=None if faces is None else render_rating(faces),
         rating_reason=_rating_reason(row.recipe, faces),
         printability=composed.printability,
-        document_report=composed.document_report,
+        document_report=composed.document_report
+        or read_as(DocumentReport, (row.error or {}).get("document_report")),
         background=render_background(facts),
         filters=_filters(facts),
         frame=_frame(composed),

@@ -1,5 +1,6 @@
 """Leases (the right to run one stage of one job), and the outcomes of stage runs."""
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -102,15 +103,19 @@ class CompleteResult:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a stage failed: a stable code, and a title and detail for people."""
+    """Why a stage failed: a stable code, and a title and detail for people.
+
+    document_report: what was checked, of a refused document's photo, as JSON.
+    """
 
     code: str
     title: str
     detail: str
+    document_report: Mapping[str, object] | None = None
 
     def as_json(self, stage: StageName | None) -> str:
         """Return the JSON of the job's `error`; with None, the SQL adds the stage."""
-        error = {"code": self.code, "title": self.title, "detail": self.detail}
+        error = {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
         return json.dumps(error if stage is None else {**error, "stage": stage})
 
 

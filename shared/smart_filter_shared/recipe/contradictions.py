@@ -14,7 +14,7 @@ from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.recipe.background import BackgroundKind
 from smart_filter_shared.recipe.declaration import AUTO, Output, RecipeField, json_pointer
 from smart_filter_shared.recipe.files import Provenance
-from smart_filter_shared.recipe.framing import Crop, OutputSize, Require, matches_aspect
+from smart_filter_shared.recipe.framing import Crop, Require, matches_aspect
 from smart_filter_shared.recipe.recipe import (
     Format,
     Mask,
@@ -27,6 +27,20 @@ from smart_filter_shared.recipe.recipe import (
 
 # What to do about a contradiction, and the fields at fault.
 _Fault: TypeAlias = tuple[str, Sequence[str]]
+# JPEG shows its blocks in faces below it, by benchmarks.documents.
+_DOCUMENT_QUALITY: Final = 75
+_AGAINST_DOCUMENT: Final = {
+    ("crop", "margin", "aspect", "size", "scale", "position"): "sets the frame",
+    (
+        "filters",
+        "logo",
+        "shadow",
+        "outline",
+        "light_wrap",
+        "harmonize",
+        "grow",
+    ): "retouches nothing",
+}
 # Values that ask for nothing, whatever the default.
 _NOTHING: Final[Sequence[object]] = ("none", "0")
 
@@ -44,6 +58,7 @@ def reject_contradictions(
         for remedy, names in (
             *_pairs(recipe, segmenters, background_file),
             *_kept_background(recipe),
+            *_against_document(recipe),
             *_outputs(recipe),
             *_exact_size_png(recipe),
             *_model(recipe, segmenters),
@@ -117,7 +132,9 @@ def _pairs(
             ("grow", "mask"),
         ),
         (
-            framing.crop == Crop.NONE and any(side.value for side in framing.margin),
+            framing.document is None
+            and framing.crop == Crop.NONE
+            and any(side.value for side in framing.margin),
             "margin needs a crop: set crop=true or crop=faces, or leave margin out",
             ("margin", "crop"),
         ),
@@ -126,19 +143,10 @@ def _pairs(
             f"{framing.size} does not have the requested aspect: leave one out",
             ("size", "aspect"),
         ),
-        *(
-            (
-                framing.document is not None and given != default,
-                f"document sets the frame: leave {name} out, or document",
-                (name, "document"),
-            )
-            for name, given, default in (
-                ("crop", framing.crop, Crop.NONE),
-                ("aspect", framing.aspect, None),
-                ("size", framing.size, OutputSize()),
-                ("scale", framing.scale, None),
-                ("position", framing.position, None),
-            )
+        (
+            framing.document is not None and recipe.quality < _DOCUMENT_QUALITY,
+            f"a document's photo has a quality of {_DOCUMENT_QUALITY} or more: leave quality out",
+            ("quality", "document"),
         ),
         (
             framing.document is None and framing.require != Require.NONE,
@@ -181,6 +189,14 @@ def _kept_background(recipe: Recipe) -> Iterator[_Fault]:
             f"another background, or leave {_join_names(names)} out"
         )
         yield remedy, (*names, "background")
+
+
+def _against_document(recipe: Recipe) -> Iterator[_Fault]:
+    for field in _asked_fields(recipe) if recipe.framing.document is not None else ():
+        for names, what in _AGAINST_DOCUMENT.items():
+            if field.name in names:
+                remedy = f"document {what}: leave {field.name} out, or document"
+                yield remedy, (field.name, "document")
 
 
 def _outputs(recipe: Recipe) -> Iterator[_Fault]:

@@ -6,6 +6,7 @@ SMART_FILTER_DOCUMENTS names.
 
 import datetime as dt
 import functools
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -70,8 +71,11 @@ class DocumentPhoto:
     eyes: the least and the most from the lower border to the line of the eyes, None if not asked.
     above: the same from the upper border to the top of the head.
     backgrounds: CSS colors; the first is drawn.
-    bytes: the least and the most of the file; None for no limit.
-    neutral: whether the mouth must be closed and not smile.
+    bytes: the least and the most of the file; None for no limit.  ratio: how many times it may be
+    compressed.
+    width: the least and the most of the head's width.
+    neutral: whether the mouth must be closed and not smile.  glasses: whether they are allowed.
+    gray: whether a photo in black and white is allowed.
     source, checked: the page that states the figures, and the day on which it did; None for
     proportions that no authority asks for.
     """
@@ -85,7 +89,11 @@ class DocumentPhoto:
     eyes: _Span | None = None
     above: _Span | None = None
     bytes: _Bytes | None = None
+    ratio: Annotated[float, Field(ge=5)] | None = None
+    width: _Span | None = None
     neutral: bool = True
+    glasses: bool = True
+    gray: bool = False
     source: str | None = None
     checked: dt.date | None = None
     name: str = ""
@@ -104,6 +112,7 @@ class DocumentPhoto:
             > _MAX_SHAPE * min(self.size),
             f"heights are over {_MAX_PX_PER_MM} pixels for each mm of size": self.heights[1]
             > _MAX_PX_PER_MM * height,
+            "give eyes or above, not both": None not in {self.eyes, self.above},
             "a color is not opaque": any(Color(each).alpha() < 1 for each in self.backgrounds),
         }
         for fault, applies in faults.items():
@@ -115,6 +124,13 @@ class DocumentPhoto:
         least, most = self.heights
         height = round(min(most, max(least, px_per_mm * self.size[1])))
         return round(height * self.size[0] / self.size[1]), height
+
+    def least_bytes(self, width: int, height: int) -> int:
+        """Return the least bytes of a file of this size in pixels."""
+        least = 0 if self.bytes is None else self.bytes[0]
+        return (
+            least if self.ratio is None else max(least, math.ceil(3 * width * height / self.ratio))
+        )
 
     def dots_per_inch(self, height_px: int) -> int:
         """Return the resolution at which a file of this height prints in its size."""

@@ -48,7 +48,10 @@ Given = TypeVar("Given")
 # The form part of an uploaded background, which `background=file` refers to.
 BACKGROUND_FILE = "background_file"
 # The fields that follow from a document where a request gives none.
-FOLLOWING_DOCUMENT = ("background", "persons", "subject", "format", "max_bytes")
+FOLLOWING_DOCUMENT = (
+    *("background", "persons", "subject", "format", "max_bytes"),
+    *("shadow", "light_wrap", "harmonize"),
+)
 # Values of one list, more than any list of the recipe has use for; and unknown fields for which a
 # similar name is searched, half a millisecond each.
 _MAX_LISTED = 64
@@ -147,6 +150,10 @@ def _with_document(fields: Fields) -> Fields:
         "background": f"color:{row.backgrounds[0]}",
         "subject": "people",
         "format": "jpg",
+        # Nothing is retouched.
+        "shadow": "none",
+        "light_wrap": "0",
+        "harmonize": "0",
     }
     outputs = str(fields.get("outputs", "image"))
     if row.bytes is not None and ("image" in outputs or "cutout" in outputs):

@@ -6,6 +6,7 @@ of a third party included.
 """
 
 import contextlib
+import dataclasses
 import random
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -18,6 +19,7 @@ from smart_filter_shared.errors import (
     ArtifactsGone,
     Conflict,
     DatabaseUnavailable,
+    DocumentRefused,
     Error,
     InputsExpired,
     ModelNotLoaded,
@@ -206,7 +208,13 @@ def _backoff(times: int, *, most: float) -> float:
 def _failure(error: Error) -> Failure:
     """Return the failure of a job that ends with this error; its class has the title."""
     documentation = type(error).__doc__ or ""
-    return Failure(error.code, documentation.partition("\n")[0].rstrip("."), str(error))
+    report = error.report if isinstance(error, DocumentRefused) else None
+    return Failure(
+        error.code,
+        documentation.partition("\n")[0].rstrip("."),
+        str(error),
+        None if report is None else dataclasses.asdict(report),
+    )
 
 
 def log_fields(lease: Lease) -> dict[str, str]:

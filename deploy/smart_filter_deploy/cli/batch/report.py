@@ -13,6 +13,7 @@ from smart_filter_client import Job
 from smart_filter_deploy.cli.batch.journal import Journal, JournalEntry
 from smart_filter_deploy.cli.server import submit_and_fetch
 from smart_filter_deploy.cli.terminal.outputs import Failure
+from smart_filter_deploy.cli.terminal.report import document_rows
 from smart_filter_wire.jobs import RankTerms
 
 SUFFIXES = (".csv", ".json", ".html")
@@ -41,6 +42,7 @@ class Row:
     smile: Sequence[str] = ()
     rating: int | None = None
     printability: str | None = None
+    document: str | None = None
     warnings: Sequence[str] = ()
     seconds: float | None = None
     output: str | None = None
@@ -75,7 +77,14 @@ def job_row(entry: JournalEntry, job: Job, journal: Journal) -> Row:
         smile=[face.smile.level for face in faces or ()],
         rating=None if job.rating is None else job.rating.points,
         printability=None if job.printability is None else job.printability.verdict,
-        warnings=job.warnings,
+        document=None if job.document_report is None else job.document_report.verdict,
+        warnings=(
+            *job.warnings,
+            *(
+                f"{label or 'check'}: {words}"
+                for label, words in document_rows(job.document_report)
+            ),
+        ),
         seconds=None if ended is None else round((ended - job.created_at).total_seconds(), 3),
         error=error,
         rank=job.rank,

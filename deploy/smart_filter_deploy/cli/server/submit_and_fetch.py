@@ -157,9 +157,11 @@ def fetch_outputs(
     if "image" in job.outputs and job.image is not None:
         name_picture = functools.partial(place.picture, job.image.format)
         image = client.download(job.id, "image", name_picture, filename=place.filename)
-    for name in sorted(SEPARATE_FILES & set(job.outputs)):
+    separate = sorted(SEPARATE_FILES & set(job.outputs))
+    for name in separate:
         # The response's media type decides the file's extension.
-        name_file = functools.partial(place.other, name)
+        alone = image is None and len(separate) == 1
+        name_file = functools.partial(place.other, name, alone=alone)
         others[name] = client.download(job.id, name, name_file, filename=place.filename)
     return image, others
 

@@ -66,11 +66,16 @@ class OutputPaths:
         mark = f".{OUTPUT_MARK}" if self.is_marked else ""
         return self.exact or self.folder / f"{self.stem}{mark}.{_safe_suffix(image_format)}"
 
-    def other(self, output: str, media_type: str, file_name: str = "") -> Path:
+    def other(
+        self, output: str, media_type: str, file_name: str = "", *, alone: bool = False
+    ) -> Path:
         """Return the path of an output other than the picture, such as its matte.
 
-        media_type: the output's, such as `image/png`.
+        media_type: the output's, such as `image/png`.  alone: whether there is no other file.
         """
+        if self.exact is not None:
+            ending = suffix_of_media_type(media_type)
+            return self.exact if alone else self.exact.with_suffix(f".{output}.{ending}")
         if self.claim is not None and file_name:
             return self.claim(output, self.folder / file_name)
         ending = suffix_of_media_type(media_type)

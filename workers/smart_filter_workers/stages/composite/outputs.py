@@ -196,7 +196,8 @@ def _picture(
         return images.encode_to_fit(pixels, finer, most_bytes=most_bytes)
 
     file = encode(recipe.quality)
-    least_bytes = 0 if document is None or document.bytes is None else document.bytes[0]
+    height, width = pixels.shape[:2]
+    least_bytes = 0 if document is None else document.least_bytes(width, height)
     if len(file.content) < least_bytes and file.quality is not None:
         finer = range(recipe.quality, _FINEST)
         place = bisect.bisect_left(finer, least_bytes, key=lambda each: len(encode(each).content))

@@ -1,5 +1,6 @@
 """Composite stage: make a job's picture, cut-out and matte at full resolution."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypedDict
@@ -61,6 +62,7 @@ from smart_filter_workers.stages.composite.background import PeoplePhoto
 from smart_filter_workers.stages.composite.choose_background import People
 from smart_filter_workers.stages.composite.cleanup import clean_matte, grow_matte, harden_matte
 from smart_filter_workers.stages.composite.document.checks import Portrait, find_portrait
+from smart_filter_workers.stages.composite.document.photo_content import hide_bars
 from smart_filter_workers.stages.composite.filters import drawing
 from smart_filter_workers.stages.composite.framing import Box, FramingSubject
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut
@@ -134,7 +136,7 @@ def _composite(compositor: Compositor, inputs: Inputs) -> CompositeResult:
         framed = _cut(compositor, before)
     is_thing = segmented is not None and segmented.any_subject
     subject = _framing_subject(recipe, photo.srgb, faces, framed, chosen, is_thing=is_thing)
-    portrait = _find_portrait(inputs)
+    portrait = _find_portrait(inputs, whole, upright.segmented)
     frame = _compute_frame(recipe, subject, portrait)
     if whole is not None:
         cut = framing.frame_cut_out(whole, frame, hard=recipe.edge == Edge.HARD)
@@ -156,7 +158,6 @@ def _composite(compositor: Compositor, inputs: Inputs) -> CompositeResult:
                 picture,
                 made.image,
                 photo_srgb=photo.srgb,
-                subject=subject,
                 frame=frame,
                 matte=None if cut is None else cut.matte,
             )
@@ -241,18 +242,33 @@ def _draw_on(
     return picture, filters
 
 
-def _find_portrait(inputs: Inputs) -> Portrait | None:
-    """Return the person of a document's photo; None without a document."""
-    document = inputs.recipe.framing.document
-    if document is None or inputs.faces is None or inputs.smiles is None:
+def _find_portrait(
+    inputs: Inputs, whole: CutOut | None, found: Segmentation | None
+) -> Portrait | None:
+    """Return the person of a document's photo; None without a document.
+
+    whole: the people, after strokes, a region and transparency; found: as the model found them.
+    """
+    framing_, prepared = inputs.recipe.framing, inputs.prepared
+    if framing_.document is None or inputs.faces is None or inputs.smiles is None:
         return None
+    matte = removed = None
+    if whole is not None and found is not None:
+        size = prepared.proxy_srgb.shape[1::-1]
+        matte = np.array(cv2.resize(whole.matte, size, interpolation=cv2.INTER_AREA), np.uint8)
+        if inputs.drawn or inputs.photo.alpha is not None:
+            gone = (cv2.resize(found.matte, size) >= HALF_LEVEL) & (matte < HALF_LEVEL)
+            # Outlines differ a little.
+            removed = cv2.erode(gone.astype(np.uint8), np.ones((5, 5), np.uint8))
+        hide_bars(matte, prepared.proxy_srgb)
     return find_portrait(
-        document,
+        framing_.document,
         inputs.faces.faces,
         inputs.smiles,
-        matte=None if inputs.segmented is None else inputs.segmented.matte,
+        matte=matte,
+        removed=removed,
         photo_width=inputs.photo.srgb.shape[1],
-        require=inputs.recipe.framing.require,
+        require=framing_.require,
     )
 
 
@@ -263,7 +279,7 @@ def _compute_frame(recipe: Recipe, subject: FramingSubject, portrait: Portrait |
     if frame.scale > most:
         raise PhotoTooSmall(
             f"a picture of {frame.width} × {frame.height} pixels enlarges the photo"
-            f" {frame.scale:.1f} times, and max_enlarge is {most}"
+            f" {math.ceil(100 * frame.scale) / 100} times, and max_enlarge is {most}"
         )
     return frame
 

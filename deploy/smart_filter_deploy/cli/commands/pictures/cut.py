@@ -19,7 +19,8 @@ from smart_filter_deploy.cli.terminal.photo_files import PhotoFile
 from smart_filter_deploy.cli.terminal.report import document_rows
 from smart_filter_deploy.cli.terminal.text import examples, print_line
 from smart_filter_shared.config.paths import data_folder
-from smart_filter_shared.errors import InvalidRecipe, NotAvailable, UnusablePhoto
+from smart_filter_shared.errors import DocumentRefused, InvalidRecipe, NotAvailable, UnusablePhoto
+from smart_filter_wire.printability import DocumentReport
 
 
 @click.command(
@@ -35,7 +36,8 @@ from smart_filter_shared.errors import InvalidRecipe, NotAvailable, UnusablePhot
     "-o",
     "destination",
     metavar="FILE|DIR|-",
-    help="Output file. Default: <photo>.smart-filter.png in this folder. -: standard output.",
+    help="Output file. Default: <photo>.smart-filter.png, with --document .jpg, in this folder."
+    " -: standard output.",
 )
 @click.option(
     "--document",
@@ -81,17 +83,25 @@ def cut(
                 raise click.UsageError(str(error)) from error
             except UnusablePhoto as error:
                 print_error(f"{place.photo}: {error}")
+                if isinstance(error, DocumentRefused):
+                    _print_report(error.report)
                 failed = True
                 continue
             path = place.image(made.media_type.removeprefix("image/").replace("jpeg", "jpg"))
             write_file(path, made.content)
-            for label, words in document_rows(made.document_report):
-                print_line(f"{label:10}{words}", err=True)
+            if made.sheet is not None and made.sheet != made.content:
+                write_file(place.other("sheet", "image/jpeg"), made.sheet)
+            _print_report(made.document_report)
             if not made.people:
                 print_error(f"{place.photo}: no person was found: the photo is kept as it is")
             if place.exact is None or len(places) > 1:
                 print_line(str(path))
     return PHOTO_FAILED if failed else ALL_SUCCEEDED
+
+
+def _print_report(report: DocumentReport | None) -> None:
+    for label, words in document_rows(report):
+        print_line(f"{label:10}{words}", err=True)
 
 
 @contextmanager
