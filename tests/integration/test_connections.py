@@ -217,7 +217,7 @@ def test_statements_that_are_sent_together_fail_together(engine: Engine) -> None
 def repeated(engine: Engine, clock: Clock) -> Iterator[RepeatedQuery]:
     """A query for the process on the server, which is given something else to return or null."""
     query = text("SELECT coalesce(nullif(:given, ''), CAST(pg_backend_pid() AS text))")
-    repeated = RepeatedQuery(sessions.single_statements(engine), query, clock=clock)
+    repeated = RepeatedQuery(sessions.reader(engine), query, clock=clock)
     yield repeated
     repeated.close()
 
@@ -259,7 +259,7 @@ def test_repeated_query_goes_on_after_another_user_of_its_connection_rolled_back
 
 def test_repeated_query_leaves_a_replica_after_a_failover(bench: Bench, clock: Clock) -> None:
     engine = sessions.open_engine(bench.settings.database, connections=2)
-    repeated = RepeatedQuery(sessions.single_statements(engine), BACKEND, clock=clock)
+    repeated = RepeatedQuery(sessions.reader(engine), BACKEND, clock=clock)
     try:
         with outages.read_only(bench):
             first = repeated.fetch_value()

@@ -36,7 +36,8 @@ def rows(connection: Connection, job_id: JobId) -> list[dict[str, object]]:
     found = connection.execute(
         text("SELECT * FROM all_stages WHERE job_id = :id ORDER BY stage"), {"id": job_id}
     )
-    dropped = {"open_needs", "ready_at", "rank", "batch_key"}
+    dropped = {"open_needs", "ready_at", "rank", "batch_key", "head_start", "releases", "worker"}
+    dropped |= {"deadline_at", "rerouted"}
     return [
         {name: value for name, value in row.items() if name not in dropped}
         for row in found.mappings()

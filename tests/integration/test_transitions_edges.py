@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 from smart_filter_shared.errors import InputsExpired, JobFinal, NotFound
 from smart_filter_shared.ids import BatchId, JobId, Tenant
 from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
-from smart_filter_shared.jobs.submission import stage_payload
+from smart_filter_shared.jobs.submission import plan_columns
 from smart_filter_shared.model_registry.stage_plan import StagePlan
 from smart_filter_shared.operations import settlement
 from smart_filter_shared.pipeline import StageName, TaskName
@@ -220,10 +220,10 @@ def test_rerouted_stage_begins_with_all_attempts_and_is_rerouted_once(bench: Ben
         id=job_id,
     )
 
-    moved = bench.work(WORKER.reroute, lease, plan.capability, stage_payload(plan))
+    moved = bench.work(WORKER.reroute, lease, plan_columns(plan))
     row = bench.row(job_id, PREPARE)
     again = bench.claim_one(SEGMENTATION)
-    moved_again = bench.work(WORKER.reroute, again, plan.capability, stage_payload(plan))
+    moved_again = bench.work(WORKER.reroute, again, plan_columns(plan))
 
     expected = {
         "state": "ready",
@@ -233,7 +233,7 @@ def test_rerouted_stage_begins_with_all_attempts_and_is_rerouted_once(bench: Ben
         "models": {"segmentation": "deeplab"},
         "parameters": {"segmentation": {"threshold": 0.5}},
         "digests": {"segmentation": "ab" * 32},
-        "batch_key": stage_payload(plan).batch_key,
+        "batch_key": plan_columns(plan)["batch_key"],
     }
     assert {name: row[name] for name in expected} == expected
     assert bench.now() - row["ready_at"] < dt.timedelta(hours=1)

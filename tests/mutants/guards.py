@@ -211,8 +211,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _queue("expire: only running stages", "claim _EXPIRE", " AND state = 'running'"),
     _queue(
         "expire: fails a job once",
-        "claim _expire",
-        "and connection.execute(sql.FIND_HELD_STAGE, where).one_or_none() is not None",
+        "claim expire",
+        "and connection.execute(sql.FIND_HELD_STAGE, held).one_or_none() is not None",
         "",
     ),
     _queue(

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from smart_filter_shared.queue.states import JOB_MOVES, STAGE_MOVES
 from smart_filter_tests import moves, scenarios
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.scenarios import Scenario
@@ -36,13 +35,7 @@ def moves_of(bench: Bench, make: Callable[[Bench], Scenario]) -> Seen:
 def test_transitions_make_the_declared_moves_and_no_other(bench: Bench) -> None:
     seen = set().union(*(moves_of(bench, make) for make in scenarios.SCENARIOS))
 
-    declared = {
-        (whose, str(move.before), str(move.after), name)
-        for whose, listed in (("stage", STAGE_MOVES), ("job", JOB_MOVES))
-        for move in listed
-        for name in move.by
-    }
-    assert seen == declared
+    assert seen == moves.DECLARED
 
 
 def test_database_of_the_tests_refuses_an_undeclared_move(bench: Bench) -> None:

@@ -15,7 +15,7 @@ from smart_filter_shared.artifacts import references
 from smart_filter_shared.errors import Error
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
-from smart_filter_shared.jobs.submission import stage_payload
+from smart_filter_shared.jobs.submission import plan_columns
 from smart_filter_shared.model_registry.stage_plan import StagePlan
 from smart_filter_shared.pipeline import PIPELINE, StageName
 from smart_filter_shared.queue.leases import Failure, Lease
@@ -71,7 +71,7 @@ class Action:
 def reroute_to_same(connection: Connection, lease: Lease) -> bool:
     """Reroute a stage to the capability that it has."""
     plan = StagePlan(lease.capability, lease.models, lease.parameters)
-    return WORKER.reroute(connection, lease, plan.capability, stage_payload(plan))
+    return WORKER.reroute(connection, lease, plan_columns(plan))
 
 
 def new_job(bench: Bench) -> Scenario:

@@ -6,11 +6,10 @@ is deleted with all of its jobs. Usage and the tombstones of deleted jobs stay.
 """
 
 import uuid
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 # Tables whose rows keep the record of the job that they name.
 BLOCKING_TABLES: Final = (
@@ -68,6 +67,20 @@ FIRST: Final = uuid.UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
+class Records:
+    """How records are listed, locked and deleted; the last lock returns those to delete."""
+
+    listing: TextClause
+    locks: tuple[TextClause, ...]
+    deletions: tuple[str, ...]
+
+
+# Jobs without a batch, and batches with their jobs.
+JOBS: Final = Records(_LIST_JOBS, (_LOCK_JOBS,), _DELETE_JOBS)
+BATCHES: Final = Records(_LIST_BATCHES, (_LOCK_JOBS_OF_BATCHES, _LOCK_BATCHES), _DELETE_BATCHES)
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Old records that were looked at, and how many of them were deleted.
 
@@ -79,52 +92,25 @@ class Page:
     last: uuid.UUID | None
 
 
-def delete_old_jobs(
+def delete_old(
     connection: Connection,
+    records: Records,
     *,
     retention_seconds: float,
     before: uuid.UUID,
     after: uuid.UUID,
     most: int,
 ) -> Page:
-    """Delete jobs without a batch that are over; look at `most` after the id `after`.
+    """Delete records that are over; look at `most` after the id `after`.
 
     before: the lowest id that a job can have whose retention is not over.
     """
     where = {"after": after, "before": before, "most": most}
-    ids = list(connection.execute(_LIST_JOBS, where).scalars())
-    over = {"ids": ids, "seconds": retention_seconds}
-    deleted = list(connection.execute(_LOCK_JOBS, over).scalars()) if ids else []
-    return _delete(connection, _DELETE_JOBS, ids, deleted, most=most)
-
-
-def delete_old_batches(
-    connection: Connection,
-    *,
-    retention_seconds: float,
-    before: uuid.UUID,
-    after: uuid.UUID,
-    most: int,
-) -> Page:
-    """Delete batches that are over, with their jobs, as `delete_old_jobs` does."""
-    where = {"after": after, "before": before, "most": most}
-    ids = list(connection.execute(_LIST_BATCHES, where).scalars())
-    deleted = []
-    if ids:
-        connection.execute(_LOCK_JOBS_OF_BATCHES, {"ids": ids})
+    ids = list(connection.execute(records.listing, where).scalars())
+    deleted: list[uuid.UUID] = []
+    for lock in records.locks if ids else ():
         over = {"ids": ids, "seconds": retention_seconds}
-        deleted = list(connection.execute(_LOCK_BATCHES, over).scalars())
-    return _delete(connection, _DELETE_BATCHES, ids, deleted, most=most)
-
-
-def _delete(
-    connection: Connection,
-    statements: Collection[str],
-    ids: list[uuid.UUID],
-    deleted: list[uuid.UUID],
-    *,
-    most: int,
-) -> Page:
-    for statement in statements if deleted else ():
+        deleted = list(connection.execute(lock, over).scalars())
+    for statement in records.deletions if deleted else ():
         connection.execute(text(statement), {"ids": deleted})
     return Page(len(ids), len(deleted), ids[-1] if len(ids) == most else None)

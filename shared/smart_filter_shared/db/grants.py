@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 from smart_filter_shared.db.process_roles import ProcessRole
 
 _ALL: Final = "SELECT, INSERT, UPDATE, DELETE"
-_INSERT_EVENTS: Final = "INSERT (job_id, type, stage, state, at, written_in)"
+_INSERT_EVENTS: Final = "INSERT (job_id, type, stages, state, at, written_in)"
 _INSERT_DELIVERIES: Final = (
     "INSERT (id, tenant, webhook, url, lane, job_id, batch_id, type, happened_at, due_at)"
 )

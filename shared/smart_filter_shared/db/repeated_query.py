@@ -22,7 +22,7 @@ class RepeatedQuery:
     It holds a connection of the pool: checking one out takes more than half of the time of a short
     query. Safe for threads, one at a time.
 
-    source: an engine of `single_statements`.  query: returns one value.  clock: monotonic seconds.
+    source: an engine of `reader`.  query: returns one value.  clock: monotonic seconds.
     """
 
     def __init__(

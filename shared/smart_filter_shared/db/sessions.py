@@ -45,6 +45,7 @@ from smart_filter_shared.errors import (
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
+EngineKind = TypeVar("EngineKind", Engine, AsyncEngine)
 
 # Limit of a statement of a process that serves. No such statement takes more than a second or two;
 # after a freeze, the process works again within 30 s.
@@ -174,17 +175,12 @@ def open_async_engine(
     return engine
 
 
-def reader(source: AsyncEngine) -> AsyncEngine:
-    """Return an engine on the same connections that only reads, one statement a transaction.
+def reader(source: EngineKind) -> EngineKind:
+    """Return an engine on the same connections whose statements are transactions of their own.
 
     BEGIN and COMMIT cost two round trips, most of the time that reading one row takes.
     """
     # SQLAlchemy's isolation level would be set at each checkout and reset at each checkin.
-    return source.execution_options(**{_IS_SINGLE: True})
-
-
-def single_statements(source: Engine) -> Engine:
-    """Return an engine for threads like a `reader`; open it with `connection`."""
     return source.execution_options(**{_IS_SINGLE: True})
 
 

@@ -236,6 +236,12 @@ class JobRow:
         return next((row.result for row in done if row.name == stage), None)
 
 
+_FIELDS: Final = {field.name for field in dataclasses.fields(JobRow)} - {"recipe"}
+# The fields that a submission has, and those that a stored row has, as they are.
+_SUBMITTED: Final = _FIELDS & {field.name for field in dataclasses.fields(NewPhotoJob)}
+_READ: Final = _FIELDS & set(_JOB_COLUMNS) - {"take", "megapixels", "degraded", "corrections"}
+
+
 @dataclass(frozen=True, slots=True)
 class JobFilter:
     """The filters of a list of jobs; `before` is the last id of the previous page.
@@ -265,13 +271,12 @@ def from_submission(job: NewPhotoJob, written: WrittenJob) -> JobRow:
     """Return a job that was just written, as `find` would read it."""
     rows = sorted(written.stages, key=lambda row: _STAGE_ORDER[row["stage"]])
     has_ended = written.finished_at is not None
+    alike: dict[str, Any] = {name: getattr(job, name) for name in _SUBMITTED}
     return JobRow(
+        **alike,
         id=job.job_id,
-        tenant=job.tenant,
         state=JobState.SUCCEEDED if has_ended else JobState.QUEUED,
         recipe=dataclasses.replace(job.recipe, seed=job.seed),
-        seed=job.seed,
-        photo_key=job.photo_key,
         created_at=written.created_at,
         finished_at=written.finished_at,
         expires_at=written.expires_at,
@@ -279,21 +284,9 @@ def from_submission(job: NewPhotoJob, written: WrittenJob) -> JobRow:
         stages=tuple(
             _stage_row({"attempt": 0, "seconds": None, "result": None, **row}) for row in rows
         ),
-        background_key=job.background_key,
-        photo_url=job.photo_url,
-        upload=job.upload,
-        photo_name=job.photo_name,
         keep_nothing=job.retention.nothing,
-        photo_digest=job.photo_digest,
-        parent_id=job.parent_id,
-        corrections=job.corrections,
-        megapixels=job.megapixels,
-        degraded=job.degraded,
         batch_id=None if job.membership is None else job.membership.batch_id,
         batch_index=None if job.membership is None else job.membership.index,
-        take=job.take,
-        link_seconds=job.link_seconds,
-        device_key_id=job.device_key_id,
     )
 
 
@@ -411,7 +404,7 @@ def _stage_row(row: Json) -> StageRow:
         seconds=row["seconds"],
         result=row["result"],
         capability=Capability(row["capability"]),
-        rank=row.get("rank", 0.0),
+        rank=row.get("rank") or 0.0,  # none once it has ended
         parameters=row.get("parameters", {}),
         digests=row.get("digests", {}),
         is_held=row.get("is_held", True),
@@ -464,39 +457,22 @@ def _read_job(job: Json) -> JobRow:
     if state is None:
         started = any(stage["started_at"] for stage in job["stages"])
         state = JobState.RUNNING if started else JobState.QUEUED
+    alike: dict[str, Any] = {name: job[name] for name in _READ}
     return JobRow(
-        id=JobId(job["id"]),
-        tenant=Tenant(job["tenant"]),
+        **alike,
         state=JobState(state),
         recipe=dataclasses.replace(
             _recipe(job["recipe"]), seed=job["seed"], metadata=job["metadata"]
         ),
-        seed=job["seed"],
-        photo_key=job["photo_key"],
-        background_key=job["background_key"],
-        photo_url=job["photo_url"],
         upload=_upload_ref(job),
-        photo_name=job["photo_name"],
-        batch_id=None if job["batch_id"] is None else BatchId(job["batch_id"]),
-        batch_index=job["batch_index"],
         rank=job["album_rank"],
         rank_terms=job["album_terms"],
         take=None if job["take"] is None else read_take(job["take"]),
-        created_at=job["created_at"],
-        finished_at=job["finished_at"],
-        error=job["error"],
-        keep_nothing=job["keep_nothing"],
-        expires_at=job["expires_at"],
-        expired_at=job["expired_at"],
         megapixels=job["megapixels"] or 0.0,
         degraded=tuple(job["degraded"] or ()),
         stages=tuple(
             map(_stage_row, sorted(job["stages"], key=lambda stage: _STAGE_ORDER[stage["stage"]]))
         ),
-        photo_digest=job["photo_digest"],
-        parent_id=None if job["parent_id"] is None else JobId(job["parent_id"]),
         corrections=tuple(job["corrections"]),
-        link_seconds=job["link_seconds"],
-        device_key_id=job["device_key_id"],
         emotions=job["emotions"] is not False,
     )

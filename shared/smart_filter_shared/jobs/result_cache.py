@@ -63,10 +63,11 @@ _LOOKUP = text("""
         ) AS wanted (stage, work) USING (stage, work)
         WHERE stages.job_id = ANY(ARRAY(
             SELECT id FROM jobs
-            WHERE (tenant, photo_digest) >= (CAST(:tenant AS text), CAST(:digest AS text))
-                AND (tenant, photo_digest) <= (CAST(:tenant AS text), CAST(:digest AS text))
+            WHERE (tenant, left(photo_digest, 16)) >= (CAST(:tenant AS text), left(:digest, 16))
+                AND (tenant, left(photo_digest, 16)) <= (CAST(:tenant AS text), left(:digest, 16))
+                AND photo_digest = CAST(:digest AS text)
                 AND NOT keep_nothing
-            ORDER BY tenant DESC, photo_digest DESC, id DESC LIMIT :most
+            ORDER BY tenant DESC, left(photo_digest, 16) DESC, id DESC LIMIT :most
         ) || CAST(:parent AS uuid))
             AND stages.state = 'succeeded' AND result IS NOT NULL
         ORDER BY stage, job_id IS NOT DISTINCT FROM CAST(:parent AS uuid) DESC, job_id DESC

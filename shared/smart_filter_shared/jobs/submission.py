@@ -23,7 +23,6 @@ from smart_filter_shared.pipeline import (
     PIPELINE,
     Stage,
     StageName,
-    get_stage,
     needs_within,
 )
 from smart_filter_shared.queue import fair_queueing
@@ -33,7 +32,6 @@ from smart_filter_shared.queue.submission import (
     NewBatch,
     NewJob,
     RejectedItem,
-    StagePayload,
     encode_jobs,
 )
 from smart_filter_shared.recipe import Recipe, required_stages
@@ -179,10 +177,14 @@ def submit_batch(connection: Connection, batch: NewBatch) -> list[Capability]:
     return CLIENT.submit_batch(connection, batch)
 
 
-def stage_payload(plan: StagePlan) -> StagePayload:
-    """Return what a plan runs, as the queue stores it."""
-    key = json.dumps([plan.models, plan.parameters, plan.digests], sort_keys=True)
-    return StagePayload(plan.models, plan.parameters, plan.digests, key)
+def plan_columns(plan: StagePlan, alone: str = "") -> dict[str, object]:
+    """Return what a plan runs, as columns of `stages`.
+
+    alone: unique, for a stage that shares no pass.
+    """
+    what = {"models": plan.models, "parameters": plan.parameters, "digests": plan.digests}
+    key = json.dumps([*what.values(), alone], sort_keys=True)
+    return {"capability": plan.capability, **what, "batch_key": key}
 
 
 def _exclude_own_picture(
@@ -225,15 +227,15 @@ def _stage_rows(job: NewPhotoJob, reused: Collection[StageName] = ()) -> list[di
     recipe = job.recipe
     running = [stage for stage in required_stages(recipe) if stage not in reused]
     cache_keys = _exclude_own_picture(job, job.cache_keys)
+    # A slow remote server, or a take, delays no other job.
+    is_slow = job.photo_url is not None or (job.take is not None and job.photo_key is None)
     return [
         {
             "job_id": job.job_id,
             "stage": str(stage.name),
-            "capability": job.plans[stage.name].capability,
-            "models": job.plans[stage.name].models,
-            "parameters": job.plans[stage.name].parameters,
-            "digests": job.plans[stage.name].digests,
-            "batch_key": _first_batch_key(job, stage.name),
+            **plan_columns(
+                job.plans[stage.name], str(job.job_id) if is_slow and stage.imports_photo else ""
+            ),
             "work": cache_keys.get(stage.name),
             # In an album the gated stage also waits for the ranking.
             "open_needs": len(needs_within(stage, running)) + (stage.name == job.gate),
@@ -246,14 +248,6 @@ def _stage_rows(job: NewPhotoJob, reused: Collection[StageName] = ()) -> list[di
         for stage in PIPELINE
         if stage.name in running
     ]
-
-
-def _first_batch_key(job: NewPhotoJob, stage: StageName) -> str:
-    key = stage_payload(job.plans[stage]).batch_key
-    # Such a photo gets a unique key: a slow remote server, or a take, delays no other job.
-    is_slow = job.photo_url is not None or (job.take is not None and job.photo_key is None)
-    alone = is_slow and get_stage(stage).imports_photo
-    return f"{key} {job.job_id}" if alone else key
 
 
 def _first_state(

@@ -6,6 +6,7 @@ queue to `ended_stages`, so the queue holds the stages of unfinished jobs, and o
 ended since the last sweep.
 """
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,16 @@ from smart_filter_shared.tenants.usage import UsageTotals
 # Jobs that one call settles; bounds how long their locks are held.
 _MAX_SETTLED: Final = 500
 
-_SETTLE = text("""
+# Columns that only the queue reads; a redrive needs those of a job that failed.
+_NOT_KEPT: Final = json.dumps(
+    dict.fromkeys(
+        (
+            *("job_id", "batch_key", "head_start", "rank", "ready_at", "releases", "open_needs"),
+            *("patience_since", "worker", "not_before", "deadline_at", "rerouted"),
+        )
+    )
+)
+_SETTLE = text(f"""
     WITH held AS MATERIALIZED (
         SELECT id, tenant, outcome, estimated_seconds, megapixels, counted_seconds,
             CAST(finished_at AT TIME ZONE 'UTC' AS date) AS day,
@@ -59,8 +69,9 @@ _SETTLE = text("""
         DELETE FROM stages WHERE job_id = ANY(ARRAY(SELECT id FROM ended))
         RETURNING job_id, seconds, stages AS stage
     ), kept AS MATERIALIZED (
-        SELECT job_id, sum(seconds) AS seconds, array_agg(stage) AS stages
-        FROM moved GROUP BY job_id
+        SELECT job_id, sum(moved.seconds) AS seconds, array_agg(CASE outcome WHEN 'succeeded'
+            THEN jsonb_populate_record(stage, '{_NOT_KEPT}') ELSE stage END) AS stages
+        FROM moved JOIN ended ON id = job_id GROUP BY job_id
     ), ran AS MATERIALIZED (
         SELECT ended.*, coalesce(kept.seconds, 0) AS seconds
         FROM ended LEFT JOIN kept ON kept.job_id = ended.id
@@ -97,7 +108,7 @@ _SETTLE = text("""
         sum(seconds) AS seconds, json_agg(eta) FILTER (WHERE eta IS NOT NULL) AS eta,
         json_agg(failure) FILTER (WHERE failure IS NOT NULL) AS failures
     FROM due GROUP BY tenant, day, outcome
-""")
+""")  # noqa: S608 - names of our own
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, text
 from smart_filter_shared.db.rows import read_row
 from smart_filter_shared.ids import BatchId, JobId, Tenant
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.queue.states import JobState, StageState
+from smart_filter_shared.queue.states import JobState
 
 
 class EventType(StrEnum):
@@ -36,26 +36,6 @@ FINAL_TYPES = frozenset({EventType.SUCCEEDED, EventType.FAILED, EventType.CANCEL
 _FINAL_NAMES: Final = ", ".join(f"'{type_}'" for type_ in sorted(FINAL_TYPES))
 # The last event of a job or a batch: a client that waits for it can stop.
 _ENDING_TYPES = FINAL_TYPES | {EventType.BATCH_FINISHED}
-
-
-@dataclass(frozen=True, slots=True)
-class NewEvent:
-    """An event that a transition is about to write; stage: None for an event of the job."""
-
-    job_id: JobId
-    type: EventType
-    stage: StageName | None
-    state: JobState | StageState
-
-    @staticmethod
-    def for_job(job_id: JobId, state: JobState) -> "NewEvent":
-        """Return the event of a job that has entered a state."""
-        return NewEvent(job_id, EventType(f"job.{state}"), None, state)
-
-    @staticmethod
-    def for_stage(job_id: JobId, stage: StageName) -> "NewEvent":
-        """Return the event of a stage that has succeeded."""
-        return NewEvent(job_id, EventType.STAGE, stage, StageState.SUCCEEDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,20 +100,18 @@ def flush_if_new(moment: str) -> str:
     """
 
 
-# Events that are passed as parallel arrays.
+# One event of each of some jobs or batches.
 _PARAMETER_ROWS = """
-    SELECT * FROM unnest(
-        CAST(:job_ids AS uuid[]), CAST(:types AS text[]), CAST(:stages AS text[]),
-        CAST(:states AS text[])
-    )
+    SELECT job_id, CAST(:type AS text), NULL, CAST(:state AS text)
+    FROM unnest(CAST(:job_ids AS uuid[])) AS job_id
 """
 
 
 def insert(happened: str) -> str:
-    """Return the SQL that writes events; happened: a query of (job_id, type, stage, state)."""
+    """Return the SQL that writes events; happened: a query of (job_id, type, stages, state)."""
     # The transaction id is stored as bigint, so that reads can compare it with a snapshot.
     return f"""
-        INSERT INTO events (job_id, type, stage, state, at, written_in)
+        INSERT INTO events (job_id, type, stages, state, at, written_in)
         SELECT happened.*, statement_timestamp(),
             CAST(CAST(pg_current_xact_id() AS text) AS bigint)
         FROM ({happened}) AS happened
@@ -153,7 +131,7 @@ def insert_with_deliveries(happened: str, *, among: str) -> str:
 
     It also leaves ended jobs to the settlement (operations/settlement.py).
 
-    happened: a query of (job_id, type, stage, state), in order.
+    happened: a query of (job_id, type, stages, state), in order.
     among: a query of the jobs that the events belong to.
     """
     # Events and deliveries commit together (transactional outbox): one delivery for each webhook,
@@ -200,13 +178,17 @@ _RECORD_BATCHES = text(f"""
     WHERE recorded.type = 'batch.finished'
 """)  # noqa: S608 - both parts stand here
 
-_EVENT_COLUMNS = f"id, type, stage, state, at, {flush_if_new('at')}"
+# The events of stages have the numbers before the last event of their row.
 _LIST_FOR_JOB = text(f"""
-    SELECT {_EVENT_COLUMNS} FROM events
-    WHERE job_id = :job_id AND id > :after ORDER BY id
+    SELECT told.*, at, {flush_if_new("at")} FROM events, LATERAL (
+        SELECT id - 16 + turn AS id, '{EventType.STAGE}' AS type, stage, 'succeeded' AS state
+        FROM unnest(string_to_array(stages, ' ')) WITH ORDINALITY AS done (stage, turn)
+        UNION ALL SELECT id, type, NULL, state WHERE type <> '{EventType.STAGE}'
+    ) AS told
+    WHERE job_id = :job_id AND events.id > :after AND told.id > :after ORDER BY told.id
 """)  # noqa: S608 - SQL of our own
 _FIND_LAST = text(f"""
-    SELECT {_EVENT_COLUMNS} FROM events
+    SELECT id, type, NULL AS stage, state, at, {flush_if_new("at")} FROM events
     WHERE job_id = :id AND type = :type ORDER BY id DESC LIMIT 1
 """)  # noqa: S608 - SQL of our own
 
@@ -270,38 +252,24 @@ _READ_CHANGES = text(f"""
 """)  # noqa: S608 - all parts stand here
 
 
-def record(connection: Connection, happened: Sequence[NewEvent]) -> None:
-    """Write events in this order, and the webhook deliveries of final events."""
-    if not happened:
-        return
-    connection.execute(
-        _RECORD_ENDS if any(event.type in FINAL_TYPES for event in happened) else _RECORD,
-        {
-            "job_ids": [event.job_id for event in happened],
-            "types": [str(event.type) for event in happened],
-            "stages": [None if event.stage is None else str(event.stage) for event in happened],
-            "states": [str(event.state) for event in happened],
-        },
-    )
+def record(connection: Connection, job_ids: Sequence[JobId], state: JobState) -> None:
+    """Write the events of jobs that have entered a state, and the webhook deliveries of ends."""
+    type_ = EventType(f"job.{state}")
+    statement = _RECORD_ENDS if type_ in FINAL_TYPES else _RECORD
+    connection.execute(statement, {"job_ids": job_ids, "type": type_, "state": state})
 
 
 def record_batches(
     connection: Connection, *, moved: Collection[BatchId], finished: Collection[BatchId]
 ) -> None:
     """Write the progress and finish events of batches, and the webhook deliveries of finishes."""
-    batches = [*moved, *finished]
-    if not batches:
-        return
-    progress, end = EventType.BATCH_PROGRESS, EventType.BATCH_FINISHED
-    connection.execute(
-        _RECORD_BATCHES,
-        {
-            "job_ids": batches,
-            "types": [str(progress)] * len(moved) + [str(end)] * len(finished),
-            "stages": [None] * len(batches),
-            "states": ["running"] * len(moved) + ["finished"] * len(finished),
-        },
-    )
+    for type_, state, batches in (
+        (EventType.BATCH_PROGRESS, "running", moved),
+        (EventType.BATCH_FINISHED, "finished", finished),
+    ):
+        if batches:
+            where = {"job_ids": list(batches), "type": type_, "state": state}
+            connection.execute(_RECORD_BATCHES, where)
 
 
 def find_last(connection: Connection, batch_id: BatchId, type_: EventType) -> Event | None:

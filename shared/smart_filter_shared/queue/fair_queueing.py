@@ -91,9 +91,10 @@ _RESERVE_FOR_NEW = text(
         condition="""
         WHERE (
             SELECT id FROM jobs
-            WHERE (tenant, photo_digest) >= (CAST(:tenant AS text), CAST(:digest AS text))
-                AND (tenant, photo_digest) <= (CAST(:tenant AS text), CAST(:digest AS text))
-            ORDER BY tenant DESC, photo_digest DESC, id DESC LIMIT 1
+            WHERE (tenant, left(photo_digest, 16)) >= (CAST(:tenant AS text), left(:digest, 16))
+                AND (tenant, left(photo_digest, 16)) <= (CAST(:tenant AS text), left(:digest, 16))
+                AND photo_digest = CAST(:digest AS text)
+            ORDER BY tenant DESC, left(photo_digest, 16) DESC, id DESC LIMIT 1
         ) IS NULL
     """,
     )

@@ -101,7 +101,7 @@ class ReadyPoll:
     """The poll of a worker: whether anything is ready; it holds a connection."""
 
     def __init__(self, source: Engine) -> None:
-        self._query = RepeatedQuery(sessions.single_statements(source), _IS_ANY_READY)
+        self._query = RepeatedQuery(sessions.reader(source), _IS_ANY_READY)
 
     def is_any_ready(self, served: Collection[Capability]) -> bool:
         """Return whether a capability that is not paused has a ready row.

@@ -16,12 +16,10 @@ without that stage (transitions/batches.py).
 A job is queued until one of its stages is claimed, then running until a transition ends it as
 succeeded, failed or canceled.
 
-docs/architecture.md lists the moves; tests compare the page, this table and the database.
+Tests have the table of all moves, and compare it with what the transitions do.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Generic, TypeVar
 
 
 class StageState(StrEnum):
@@ -47,57 +45,3 @@ class JobState(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELED = "canceled"
-
-
-State = TypeVar("State", StageState, JobState)
-
-
-@dataclass(frozen=True, slots=True)
-class Move(Generic[State]):
-    """A move from one state to another, and the transitions that make it."""
-
-    before: State
-    after: State
-    by: tuple[str, ...]
-
-
-# Transitions that can end a job as failed; they also cancel the failed stage's siblings.
-_CAN_FAIL_JOB = ("expire", "fail", "release", "retry")
-# Transitions that can end the last rating of an album, and so move its other jobs.
-_CAN_RANK_ALBUM = ("cancel", "complete", "delete", *_CAN_FAIL_JOB, "fail_overdue")
-
-STAGE_MOVES = (
-    Move(StageState.WAITING, StageState.READY, by=(*_CAN_RANK_ALBUM, "wake")),
-    Move(StageState.WAITING, StageState.FAILED, by=("fail_overdue",)),
-    Move(StageState.WAITING, StageState.CANCELED, by=("cancel", *_CAN_FAIL_JOB, "fail_overdue")),
-    # A stage that ran under the lease of another stage of its job.
-    Move(StageState.WAITING, StageState.SUCCEEDED, by=("complete",)),
-    Move(StageState.READY, StageState.RUNNING, by=("claim",)),
-    Move(StageState.READY, StageState.WAITING, by=("rerun",)),
-    Move(StageState.READY, StageState.FAILED, by=("fail_overdue",)),
-    Move(StageState.READY, StageState.CANCELED, by=("cancel", *_CAN_FAIL_JOB, "fail_overdue")),
-    Move(StageState.RUNNING, StageState.SUCCEEDED, by=("complete",)),
-    Move(StageState.RUNNING, StageState.WAITING, by=("expire", "release", "rerun", "retry")),
-    Move(StageState.RUNNING, StageState.READY, by=("release", "reroute")),
-    Move(StageState.RUNNING, StageState.FAILED, by=_CAN_FAIL_JOB),
-    Move(StageState.RUNNING, StageState.CANCELED, by=("cancel", *_CAN_FAIL_JOB)),
-    Move(StageState.SUCCEEDED, StageState.WAITING, by=("rerun",)),
-    Move(StageState.SUCCEEDED, StageState.READY, by=("rerun",)),
-    Move(StageState.FAILED, StageState.READY, by=("redrive",)),
-    # `prepare` of a take whose deadline passed before the ranking.
-    Move(StageState.FAILED, StageState.WAITING, by=("redrive",)),
-    Move(StageState.CANCELED, StageState.READY, by=("redrive",)),
-    Move(StageState.CANCELED, StageState.WAITING, by=("redrive",)),
-)
-
-JOB_MOVES = (
-    Move(JobState.QUEUED, JobState.RUNNING, by=("claim",)),
-    Move(JobState.QUEUED, JobState.FAILED, by=("fail_overdue",)),
-    Move(JobState.QUEUED, JobState.CANCELED, by=("cancel",)),
-    Move(JobState.RUNNING, JobState.SUCCEEDED, by=_CAN_RANK_ALBUM),
-    Move(JobState.RUNNING, JobState.FAILED, by=(*_CAN_FAIL_JOB, "fail_overdue")),
-    Move(JobState.RUNNING, JobState.CANCELED, by=("cancel",)),
-    Move(JobState.FAILED, JobState.RUNNING, by=("redrive",)),
-    # None of its stages was claimed before its deadline.
-    Move(JobState.FAILED, JobState.QUEUED, by=("redrive",)),
-)

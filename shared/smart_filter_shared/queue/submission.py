@@ -8,21 +8,7 @@ from typing import Any
 
 from smart_filter_shared.artifacts.retention import ArtifactKind
 from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant
-from smart_filter_shared.queue.leases import Payload
 from smart_filter_shared.queue.states import StageState
-
-
-@dataclass(frozen=True, slots=True)
-class StagePayload:
-    """The models of a stage: JSON objects of its row, by task (see Lease).
-
-    batch_key: rows with the same key can share a forward pass.
-    """
-
-    models: Payload
-    parameters: Payload
-    digests: Payload
-    batch_key: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -271,16 +271,17 @@ class GarbageCollector:
             before = first_id(
                 _database_now(connection) - dt.timedelta(seconds=self._record_seconds)
             )
-        for what, delete, most in (
-            ("jobs", records.delete_old_jobs, _RECORDS_AT_ONCE),
-            ("batches", records.delete_old_batches, _BATCHES_AT_ONCE),
+        for what, kind, most in (
+            ("jobs", records.JOBS, _RECORDS_AT_ONCE),
+            ("batches", records.BATCHES, _BATCHES_AT_ONCE),
         ):
             deleted = kept = 0
             after: uuid.UUID | None = records.FIRST
             while after is not None:
                 with sessions.transaction(self._engine) as connection:
-                    page = delete(
+                    page = records.delete_old(
                         connection,
+                        kind,
                         retention_seconds=self._record_seconds,
                         before=before,
                         after=after,

@@ -195,7 +195,7 @@ class Heartbeat:
         """Publish the state of the worker.  Raises DatabaseUnavailable."""
         serving = self._serving
         # Single statements: BEGIN and COMMIT would double the cost of an idle worker's heartbeats.
-        with sessions.connection(sessions.single_statements(self._engine)) as connection:
+        with sessions.connection(sessions.reader(self._engine)) as connection:
             serving.compare(connection)
             serving.renew(connection)
             present = replace(

@@ -238,12 +238,10 @@ def _complete(
             error_policy.remove_unreferenced(services, outcome.artifacts)
             continue
         if task.run_ahead_of is not None:
-            services.counters.record_claims([task.lease])
-            services.stage_events.record_claims([task.lease])
+            claims.record_claims(services, [task.lease])
         services.stage_events.record_success(outcome)
     if following is not None:
-        services.counters.record_claims(following.leases)
-        services.stage_events.record_claims(following.leases)
+        claims.record_claims(services, following.leases)
     return completion.ready, following
 
 

@@ -11,7 +11,7 @@ from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import LeaseLost, TryAgain
 from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.photo_queue import WORKER
-from smart_filter_shared.jobs.submission import stage_payload
+from smart_filter_shared.jobs.submission import plan_columns
 from smart_filter_shared.pipeline import StageName, get_stage
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.metrics import WorkerStep
@@ -150,9 +150,7 @@ def reroute_if_asked(services: WorkerContext, task: Task) -> None:
             weak,
             settings=services.settings.engine,
         )
-        if plan is None or not WORKER.reroute(
-            connection, task.lease, plan.capability, stage_payload(plan)
-        ):
+        if plan is None or not WORKER.reroute(connection, task.lease, plan_columns(plan)):
             return
     _log.info("stage_rerouted", to=plan.capability, **error_policy.log_fields(task.lease))
     services.doorbell.ring([plan.capability])

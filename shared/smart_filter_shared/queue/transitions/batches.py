@@ -16,7 +16,6 @@ from smart_filter_shared.errors import JobFinal, NotFound
 from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant
 from smart_filter_shared.pipeline import GATE, GATE_OF_TAKE, StageName
 from smart_filter_shared.queue import events, fair_queueing
-from smart_filter_shared.queue.events import NewEvent
 from smart_filter_shared.queue.states import JobState, StageState
 from smart_filter_shared.queue.transitions import locks, sql
 from smart_filter_shared.queue.transitions.locks import LockedJob
@@ -250,9 +249,8 @@ def cancel_jobs(connection: Connection, job_ids: Collection[JobId]) -> bool:
         return False
     ids = {"ids": list(job_ids)}
     connection.execute(CANCEL_STAGES, ids)
-    canceled = connection.execute(_CANCEL_JOBS, ids).all()
-    happened = [NewEvent.for_job(JobId(row.id), JobState.CANCELED) for row in canceled]
-    events.record(connection, happened)
+    canceled = connection.execute(_CANCEL_JOBS, ids).scalars().all()
+    events.record(connection, canceled, JobState.CANCELED)
     return bool(canceled)
 
 
@@ -356,7 +354,7 @@ def _rank_album(
     ringing = [Capability(row.capability) for row in ready if row.state == StageState.READY]
     connection.execute(_DELETE_GATED_STAGES, {"ids": others})
     ended = [JobId(row.id) for row in connection.execute(_FINISH_JOBS, {"ids": others})]
-    events.record(connection, [NewEvent.for_job(job_id, JobState.SUCCEEDED) for job_id in ended])
+    events.record(connection, ended, JobState.SUCCEEDED)
     return SideEffects(ringing, ended)
 
 

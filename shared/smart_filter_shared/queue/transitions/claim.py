@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, TextClause, text
+from sqlalchemy import Connection, TextClause, text
 
 from smart_filter_shared.db import driver_queries
-from smart_filter_shared.ids import BatchId, Capability, JobId, LeaseToken, WorkerId
+from smart_filter_shared.ids import Capability, JobId, LeaseToken, WorkerId
 from smart_filter_shared.pipeline import PIPELINE, StageName
 from smart_filter_shared.queue import events, heads
 from smart_filter_shared.queue.events import EventType
@@ -285,7 +285,12 @@ def expire(
     Their rows wait with `not_before` = now, so that `wake` makes them ready. The last attempt is
     refunded. A job whose workers have died for give_up_seconds fails as `unavailable`.
     """
-    where = {"ended": list(ended), "max_attempts": max_attempts, "most": _MAX_ROWS_PER_SWEEP}
+    where = {
+        "ended": list(ended),
+        "most": _MAX_ROWS_PER_SWEEP,
+        "max_attempts": max_attempts,
+        "give_up_seconds": give_up_seconds,
+    }
     find, stages = (
         (_FIND_ABANDONED, _ABANDONED_STAGES) if ended else (_FIND_EXPIRED, _EXPIRED_STAGES)
     )
@@ -294,37 +299,23 @@ def expire(
 
     def move(jobs: Jobs) -> list[Capability]:
         expired = connection.execute(stages, {**where, "ids": list(jobs)}).all()
-        return _expire(
-            connection, expired, max_attempts=max_attempts, give_up_seconds=give_up_seconds
-        )
+        for row in expired:
+            held = {**where, "job_id": row.job_id, "stage": row.stage, "token": row.lease_token}
+            waits = connection.execute(_EXPIRE, held).one_or_none()
+            # An earlier row of this loop may have ended the same job.
+            if (
+                waits is None
+                and connection.execute(sql.FIND_HELD_STAGE, held).one_or_none() is not None
+            ):
+                fail_job(connection, JobId(row.job_id), StageName(row.stage), UNAVAILABLE)
+        return [Capability(row.capability) for row in expired]
 
-    albums = [None if row.album is None else BatchId(row.album) for row in rows]
     expired, _ = batches.with_locked_jobs(
-        connection, job_ids, move, hooks=hooks, albums=albums, lock=sql.LOCK_IDLE
+        connection,
+        job_ids,
+        move,
+        hooks=hooks,
+        albums=[row.album for row in rows],
+        lock=sql.LOCK_IDLE,
     )
     return expired
-
-
-def _expire(
-    connection: Connection,
-    expired: Sequence[Row[Any]],
-    *,
-    max_attempts: int,
-    give_up_seconds: float,
-) -> list[Capability]:
-    for row in expired:
-        where = {
-            "job_id": row.job_id,
-            "stage": row.stage,
-            "token": row.lease_token,
-            "max_attempts": max_attempts,
-            "give_up_seconds": give_up_seconds,
-        }
-        waits = connection.execute(_EXPIRE, where).one_or_none()
-        # An earlier row of this loop may have ended the same job.
-        if (
-            waits is None
-            and connection.execute(sql.FIND_HELD_STAGE, where).one_or_none() is not None
-        ):
-            fail_job(connection, JobId(row.job_id), StageName(row.stage), UNAVAILABLE)
-    return [Capability(row.capability) for row in expired]

@@ -66,13 +66,11 @@ _MADE = """
     ) JOIN jobs ON true
     WHERE jobs.id = completed.job_id
 """
-# Stages in the order in which they ran, then the end of the job.
+# Stages in the order in which they ran, and the end of the job.
 _EVENT_ROWS = f"""
-    SELECT job_id, type, stage, state FROM (
-        SELECT turn, job_id, '{EventType.STAGE}', stage, 'succeeded' FROM completed
-        UNION ALL SELECT NULL, id, '{EventType.SUCCEEDED}', NULL, 'succeeded' FROM finished
-    ) AS happened (turn, job_id, type, stage, state)
-    ORDER BY turn NULLS LAST
+    SELECT job_id, CASE WHEN id IS NULL THEN '{EventType.STAGE}' ELSE '{EventType.SUCCEEDED}' END,
+        string_agg(stage, ' ' ORDER BY turn), 'succeeded'
+    FROM completed LEFT JOIN finished ON id = job_id GROUP BY job_id, id
 """  # noqa: S608 - names of our own
 
 # `completed` is guarded by state and token: a worker whose lease expired cannot overwrite its

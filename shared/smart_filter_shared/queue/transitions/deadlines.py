@@ -2,10 +2,9 @@
 
 from sqlalchemy import Connection, text
 
-from smart_filter_shared.ids import BatchId, JobId
+from smart_filter_shared.ids import JobId
 from smart_filter_shared.pipeline import PIPELINE
 from smart_filter_shared.queue import events
-from smart_filter_shared.queue.events import NewEvent
 from smart_filter_shared.queue.leases import DEADLINE_PASSED
 from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.queue.transitions import batches, sql
@@ -74,11 +73,15 @@ def fail_overdue(connection: Connection, *, hooks: JobHooks) -> list[JobId]:
             {"ids": list(jobs), "order": order, "error": DEADLINE_PASSED.as_json(None)},
         )
         lapsed = [JobId(row.id) for row in rows]
-        events.record(connection, [NewEvent.for_job(job_id, JobState.FAILED) for job_id in lapsed])
+        events.record(connection, lapsed, JobState.FAILED)
         return lapsed
 
-    albums = [None if row.album is None else BatchId(row.album) for row in overdue]
     lapsed, _ = batches.with_locked_jobs(
-        connection, job_ids, move, hooks=hooks, albums=albums, lock=sql.LOCK_IDLE
+        connection,
+        job_ids,
+        move,
+        hooks=hooks,
+        albums=[row.album for row in overdue],
+        lock=sql.LOCK_IDLE,
     )
     return lapsed

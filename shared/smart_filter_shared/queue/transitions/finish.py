@@ -12,7 +12,6 @@ from smart_filter_shared.errors import JobFinal, NotFound
 from smart_filter_shared.ids import BatchId, JobId, Tenant
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import events
-from smart_filter_shared.queue.events import NewEvent
 from smart_filter_shared.queue.leases import Failure, Lease
 from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.queue.transitions import batches, locks, sql
@@ -248,4 +247,4 @@ def fail_job(connection: Connection, job_id: JobId, stage: StageName, failure: F
     connection.execute(_FAIL_STAGE, where)
     connection.execute(batches.CANCEL_STAGES, {"ids": [job_id]})
     connection.execute(_FAIL_JOB, {"job_id": job_id, "error": error})
-    events.record(connection, [NewEvent.for_job(job_id, JobState.FAILED)])
+    events.record(connection, [job_id], JobState.FAILED)

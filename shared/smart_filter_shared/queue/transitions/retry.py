@@ -1,6 +1,7 @@
 """Release, retry and reroute stages, and redrive failed jobs."""
 
 import json
+from collections.abc import Mapping
 
 from sqlalchemy import Connection, text
 
@@ -13,10 +14,8 @@ from smart_filter_shared.errors import (
 from smart_filter_shared.ids import Capability, JobId, Tenant
 from smart_filter_shared.pipeline import PIPELINE, StageName, needs_within
 from smart_filter_shared.queue import events, fair_queueing
-from smart_filter_shared.queue.events import NewEvent
 from smart_filter_shared.queue.leases import UNAVAILABLE, Failure, Lease
 from smart_filter_shared.queue.states import JobState, StageState
-from smart_filter_shared.queue.submission import StagePayload
 from smart_filter_shared.queue.transitions import batches, locks, sql
 from smart_filter_shared.queue.transitions.batches import JobHooks, Jobs
 from smart_filter_shared.queue.transitions.finish import fail_held_stage
@@ -172,11 +171,10 @@ def retry(
     batches.with_locked_jobs(connection, [lease.job_id], move, hooks=hooks, albums=[lease.album])
 
 
-def reroute(
-    connection: Connection, lease: Lease, capability: Capability, payload: StagePayload
-) -> bool:
+def reroute(connection: Connection, lease: Lease, columns: Mapping[str, object]) -> bool:
     """Move a stage to another capability, once per job; return whether it was moved.
 
+    columns: what runs it, by the names of the columns of `stages`.
     False when it was rerouted before: then the lease still holds, and its own result counts.
     Raises LeaseLost.
     """
@@ -185,11 +183,10 @@ def reroute(
         _REROUTE,
         {
             **locks.lease_parameters(lease),
-            "capability": capability,
-            "models": json.dumps(payload.models),
-            "parameters": json.dumps(payload.parameters),
-            "digests": json.dumps(payload.digests),
-            "batch_key": payload.batch_key,
+            **{
+                name: value if isinstance(value, str) else json.dumps(value)
+                for name, value in columns.items()
+            },
         },
     ).one_or_none()
     if (
@@ -241,7 +238,7 @@ def redrive(connection: Connection, job_id: JobId, tenant: Tenant) -> list[Capab
     place = fair_queueing.reserve(connection, tenant, unfinished.values(), is_durable=True)
     reopened = {"job_id": job_id, "seconds": place.estimated_seconds, "is_settled": is_settled}
     connection.execute(_REDRIVE_JOB, reopened)
-    events.record(connection, [NewEvent.for_job(job_id, JobState.RUNNING)])
+    events.record(connection, [job_id], JobState.RUNNING)
     rows = connection.execute(
         _REDRIVE_STAGES,
         {

@@ -100,15 +100,14 @@ _QUEUED = f"SELECT id, '{EventType.QUEUED}', NULL, 'queued' FROM job"  # noqa: S
 _INSERT_JOBS = text(_INSERT.format(events=f"told AS ({events.insert(_QUEUED)})"))
 # All events of a job whose results all are an earlier job's, in the order of any other job's.
 _ENDED = f"""
-    SELECT id, type, stage, state FROM (
-        SELECT id, 0, '{EventType.QUEUED}', NULL, 'queued' FROM job
-        UNION ALL SELECT id, 1, '{EventType.RUNNING}', NULL, 'running' FROM job
-        UNION ALL SELECT CAST(stage.row ->> 'job_id' AS uuid), 1 + turn, '{EventType.STAGE}',
-            stage.row ->> 'stage', 'succeeded'
-        FROM jsonb_array_elements(CAST(:stages AS jsonb)) WITH ORDINALITY AS stage (row, turn)
-        UNION ALL SELECT id, NULL, '{EventType.SUCCEEDED}', NULL, 'succeeded' FROM job
-    ) AS happened (id, turn, type, stage, state)
-    ORDER BY turn NULLS LAST
+    SELECT id, type, stages, state FROM job, LATERAL (VALUES
+        (0, '{EventType.QUEUED}', NULL, 'queued'), (1, '{EventType.RUNNING}', NULL, 'running'),
+        (2, '{EventType.SUCCEEDED}', (
+            SELECT string_agg(stage.row ->> 'stage', ' ' ORDER BY turn)
+            FROM jsonb_array_elements(CAST(:stages AS jsonb)) WITH ORDINALITY AS stage (row, turn)
+        ), 'succeeded')
+    ) AS happened (turn, type, stages, state)
+    ORDER BY turn
 """  # noqa: S608 - names of our own
 _INSERT_ENDED = text(
     _INSERT.format(events=events.insert_with_deliveries(_ENDED, among="SELECT * FROM job"))

@@ -5,7 +5,7 @@ trips to the database.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -60,9 +60,14 @@ def claim_and_commit(services: WorkerContext) -> Claim:
     with sessions.transaction(services.engine) as connection:
         leases = [] if request is None else WORKER.claim(connection, request, commits=True)
         made = conclude(services, connection, request, leases, began_ns)
-    services.counters.record_claims(made.leases)
-    services.stage_events.record_claims(made.leases)
+    record_claims(services, made.leases)
     return made
+
+
+def record_claims(services: WorkerContext, leases: Sequence[Lease]) -> None:
+    """Count claimed stages, and tell Celery's tools of them."""
+    services.counters.record_claims(leases)
+    services.stage_events.record_claims(leases)
 
 
 def build_request(services: WorkerContext) -> ClaimRequest | None:

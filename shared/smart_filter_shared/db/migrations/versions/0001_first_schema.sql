@@ -41,9 +41,11 @@ CREATE TABLE jobs (
     -- it was redriven, null for any other.
     megapixels double precision DEFAULT 0 NOT NULL,
     counted_seconds double precision,
-    -- How and when the job ended. Queued or running is derived from its stages, not stored.
+    -- How and when the job ended, and when its results expire. Queued or running is derived from its
+    -- stages, not stored.
     outcome text,
     finished_at timestamptz,
+    expires_at timestamptz,
     error jsonb,
     -- Receives the end event, in addition to the tenant's webhooks.
     webhook_url text,
@@ -54,8 +56,7 @@ CREATE TABLE jobs (
     -- were.
     keep_nothing boolean DEFAULT false NOT NULL,
     handed_over text[] DEFAULT '{}' NOT NULL,
-    -- When its results expire, null before its end; and when its stages' results were deleted.
-    expires_at timestamptz,
+    -- When its stages' results were deleted.
     expired_at timestamptz,
     -- Deadline; and the recipe changes made to meet it, such as `edge=fast`.
     deadline_at timestamptz,
@@ -87,7 +88,7 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_by_metadata ON jobs USING gin (metadata jsonb_path_ops)
     WITH (fastupdate = off) WHERE metadata <> '{}';
 -- For the result cache, which looks for earlier jobs of a photo: see jobs/result_cache.py.
-CREATE INDEX jobs_by_photo ON jobs (tenant, photo_digest, id);
+CREATE INDEX jobs_by_photo ON jobs (tenant, left(photo_digest, 16), id);
 CREATE INDEX jobs_by_tenant ON jobs (tenant, id);
 CREATE INDEX jobs_by_upload ON jobs (upload_id) WHERE upload_id IS NOT NULL;
 CREATE INDEX jobs_deadlines ON jobs (deadline_at)
@@ -217,13 +218,15 @@ CREATE TABLE batch_gaps (
     PRIMARY KEY (batch_id, index)
 );
 
--- Events of jobs.  id: increases in the order in which a job's events happened.
+-- Events of jobs: a row has those of one job that a transition writes.  id: increases in the order in
+-- which they happened; the numbers since the row before are for the events of stages.
 CREATE TABLE events (
     job_id uuid NOT NULL,
-    id bigint GENERATED ALWAYS AS IDENTITY,
+    id bigint GENERATED ALWAYS AS IDENTITY (START WITH 16 INCREMENT BY 16),
+    -- Of the last event, and the state of the job after it.
     type text NOT NULL,
-    -- The stage, for a stage's event; state: the state of the job or stage after the event.
-    stage text,
+    -- The stages that succeeded, in order, separated by spaces.
+    stages text,
     state text NOT NULL,
     at timestamptz NOT NULL,
     -- Transaction id, by which a poll finds rows committed since the last one; `id` does not serve,
