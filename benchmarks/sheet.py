@@ -105,6 +105,7 @@ def _app() -> FastAPI:
     app.routes.append(route.FILES)
     template, picture = json.dumps(_example()), next(photos.selfies(320))
     jobs = [_job(template, number) for number in range(PHOTOS)]
+    by_id = {job["id"]: job for job in jobs}
 
     @app.get("/v1/session")
     def session() -> dict[str, Any]:
@@ -118,6 +119,10 @@ def _app() -> FastAPI:
         first = int(asked.get("cursor", 0))
         end = first + int(asked["limit"])
         return {"items": jobs[first:end], "next_cursor": str(end) if end < PHOTOS else None}
+
+    @app.get("/v1/jobs/{job_id}")
+    def job(job_id: str) -> dict[str, Any]:
+        return by_id[job_id]
 
     @app.get("/v1/jobs/{job_id}/{rest:path}")
     def file(job_id: str, rest: str) -> Response:

@@ -203,7 +203,7 @@ def test_deleted_job_leaves_nothing_of_a_dead_worker(api: Api) -> None:
     assert [stored.key for stored in api.bench.store.stored()] == []
 
 
-def test_only_its_key_and_administrators_delete_a_job(api: Api) -> None:
+def test_only_its_key_and_administrators_end_or_redrive_a_job(api: Api) -> None:
     own = api.headers(Scope.SUBMIT)
     token = api.create("/v1/tokens", json={"max_jobs": 1}, headers=own)["key"]
     files = {"photo": ("p", a_photo())}
@@ -216,8 +216,9 @@ def test_only_its_key_and_administrators_delete_a_job(api: Api) -> None:
     api.bench.execute(f"UPDATE jobs SET key_id = NULL WHERE id = '{before_keys_were_noted}'")
 
     refused = [
-        api.client.delete(f"/v1/jobs/{job_id}", headers=own)
+        api.client.request(method, f"/v1/jobs/{job_id}{action}", headers=own)
         for job_id in (others, before_keys_were_noted)
+        for method, action in (("POST", "/cancel"), ("POST", "/redrive"), ("DELETE", ""))
     ]
     unknown = api.client.delete(f"/v1/jobs/{uuid.uuid4()}", headers=own)
     deleted = [api.client.delete(f"/v1/jobs/{job_id}", headers=own) for job_id in mine]
@@ -225,7 +226,7 @@ def test_only_its_key_and_administrators_delete_a_job(api: Api) -> None:
         api.client.delete(f"/v1/jobs/{job_id}") for job_id in (others, before_keys_were_noted)
     ]
 
-    assert [refusal_of(one) for one in refused] == [(403, "scope")] * 2
+    assert [refusal_of(one) for one in refused] == [(403, "scope")] * 6
     assert unknown.status_code == 404
     assert [one.status_code for one in (*deleted, *by_administrator)] == [204] * 4
 

@@ -52,6 +52,10 @@ class PictureNames:
         self._number += 1
         stem, ending = output.file_name(self._pattern, self._number)
         stem = "/".join([*_folders(output.job), stem])
+        base, _, number = stem.rpartition("-")
+        # A number that an equal name got before is counted on.
+        if number.isdecimal() and {(stem + ending).lower(), (base + ending).lower()} <= self._taken:
+            stem = base
         name = free_name(stem, ending, lambda name: name.lower() in self._taken)
         self._taken.add(name.lower())
         return name

@@ -12,30 +12,28 @@ from fastapi import APIRouter, Header, Query, Request, Response, status
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
-from smart_filter_api.auth.api_keys import Scope
 from smart_filter_api.http import documents, middleware
 from smart_filter_api.openapi import bodies as openapi_bodies
 from smart_filter_api.presenters import job as presenters_job
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import long_poll
 from smart_filter_api.responses.long_poll import FollowedBatch
-from smart_filter_api.routes.jobs import Preferences
+from smart_filter_api.routes.jobs import NEEDS_ADMIN, Preferences
 from smart_filter_api.schemas.parameters import Cursor, parse_id
 from smart_filter_api.services import idempotency, object_cleanup
-from smart_filter_api.services.callers import Reader, Submitter
+from smart_filter_api.services.callers import Reader, Submitter, refuse_foreign
 from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_api.services.idempotency import IdempotencyKey
 from smart_filter_api.submission import batch_body, commit, submit_batch
 from smart_filter_shared.artifacts.retention import MarkedArtifact
 from smart_filter_shared.errors import (
-    InsufficientScope,
     JobDeleted,
     NotFound,
     RateLimited,
     ServiceFull,
 )
 from smart_filter_shared.ids import BatchId, JobId, Tenant
-from smart_filter_shared.jobs import choices, queries
+from smart_filter_shared.jobs import choices
 from smart_filter_shared.jobs.photo_queue import CLIENT
 from smart_filter_shared.queue import batches, events
 from smart_filter_shared.queue.batches import BatchRow
@@ -227,6 +225,7 @@ async def stream_batch_events(
 @router.post(
     "/{batch_id}/cancel",
     summary="Cancel a batch",
+    description=NEEDS_ADMIN,
     response_model=Batch,
     responses=describe_responses(*idempotency.PROBLEMS, *_BATCH_PROBLEMS, "job_final"),
 )
@@ -242,6 +241,7 @@ async def cancel_batch(
     def move(connection: Connection) -> BatchRow:
         try:
             id_ = BatchId(parse_id(batch_id, "batch"))
+            refuse_foreign(connection, caller, batch=id_)
             CLIENT.cancel_batch(connection, id_, caller.tenant)
         except NotFound:
             raise _missing_batch_error(connection, batch_id, caller.tenant) from None
@@ -263,7 +263,7 @@ async def cancel_batch(
     status_code=status.HTTP_204_NO_CONTENT,
     summary="Delete a batch",
     description="Deletes the batch and all its jobs in any state, with their photos and results. "
-    "A batch that another key submitted needs the scope `admin`.",
+    f"{NEEDS_ADMIN}",
     responses=describe_responses(*_BATCH_PROBLEMS),
 )
 async def delete_batch(batch_id: str, services: OpenServices, caller: Submitter) -> None:
@@ -271,12 +271,7 @@ async def delete_batch(batch_id: str, services: OpenServices, caller: Submitter)
 
     def begin(connection: Connection) -> BatchId:
         batch = BatchId(parse_id(batch_id, "batch"))
-        if Scope.ADMIN not in caller.scopes and queries.is_batch_of_other_keys(
-            connection, batch, caller.tenant, caller.key_id
-        ):
-            raise InsufficientScope(
-                "another key submitted the batch; the scope admin is needed to delete it"
-            )
+        refuse_foreign(connection, caller, batch=batch)
         try:
             CLIENT.begin_batch_deletion(connection, batch, caller.tenant)
         except NotFound:

@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from sqlalchemy import Connection
 
-from smart_filter_api.auth.api_keys import Caller, Scope
+from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.http import documents
 from smart_filter_api.intake import json_document
 from smart_filter_api.openapi import bodies as openapi_bodies
@@ -21,7 +21,7 @@ from smart_filter_api.responses import archive
 from smart_filter_api.responses.output import USUAL_NAME, Downloader
 from smart_filter_api.routes import jobs
 from smart_filter_api.schemas.parameters import parse_id
-from smart_filter_api.services import idempotency
+from smart_filter_api.services import callers, idempotency
 from smart_filter_api.services.callers import Deriver, Reader, Submitter
 from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
@@ -82,8 +82,6 @@ _STEPS: Final = (
     "Works on some photos per request: repeat with `next_cursor` until it is null. A photo on "
     "which it fails is listed, and the others go on."
 )
-_FOREIGN: Final = "another key submitted it; the scope admin is needed"
-_NEEDS_ADMIN: Final = "Photos with jobs that another key submitted need the scope `admin`."
 
 LeaveOut = Annotated[
     str,
@@ -164,7 +162,7 @@ async def get_choice(
     summary="Delete the photos of a choice",
     description=f"{_STEPS} Deleted photos are hidden, and `restore` brings them back for "
     f"{UNDO_SECONDS:g} seconds after the last step; only then are rows and objects removed. "
-    f"{_NEEDS_ADMIN}",
+    f"{jobs.NEEDS_ADMIN}",
     responses=describe_responses(*_PROBLEMS),
 )
 async def delete_choice(
@@ -176,13 +174,13 @@ async def delete_choice(
 
     def move(connection: Connection) -> ChoiceStep:
         jobs_of = [job_id for photo in page for job_id in photo.versions]
-        foreign = _list_foreign_jobs(connection, caller, jobs_of)
+        foreign = callers.list_foreign_jobs(connection, caller, jobs_of)
         kept = [photo for photo in page if not foreign.isdisjoint(photo.versions)]
         spared = {job_id for photo in kept for job_id in photo.versions}
         until = choices.mark_deleted(
             connection, choice, [job_id for job_id in jobs_of if job_id not in spared]
         )
-        failures = [_failure(photo, InsufficientScope(_FOREIGN)) for photo in kept]
+        failures = [_failure(photo, InsufficientScope(callers.FOREIGN)) for photo in kept]
         done = len(page) - len(kept)
         return _step(page, PHOTOS_PER_STEP, done, failures, undo_until=until)
 
@@ -194,7 +192,7 @@ async def delete_choice(
     "/{choice_id}/restore",
     summary="Undo the deletion of a choice",
     description=f"Within {UNDO_SECONDS:g} seconds after its last step; later `job_deleted`. "
-    f"{_NEEDS_ADMIN}",
+    f"{jobs.NEEDS_ADMIN}",
     responses=describe_responses(*_PROBLEMS, "job_deleted"),
 )
 async def resume_choice(
@@ -207,8 +205,7 @@ async def resume_choice(
         restored = choices.restore(connection, choice)
         if restored is None:
             raise JobDeleted("nothing of this choice is deleted that could still be restored")
-        if _list_foreign_jobs(connection, caller, restored):
-            raise InsufficientScope(_FOREIGN)
+        callers.refuse_foreign(connection, caller, restored)
 
     async with services.database.writing_batch(caller.tenant) as connection:
         await connection.run_sync(restore)
@@ -218,7 +215,7 @@ async def resume_choice(
 @router.post(
     "/{choice_id}/cancel",
     summary="Cancel the unfinished photos of a choice",
-    description=f"{_STEPS} {_NEEDS_ADMIN}",
+    description=f"{_STEPS} {jobs.NEEDS_ADMIN}",
     responses=describe_responses(*_PROBLEMS),
 )
 async def cancel_choice(
@@ -227,8 +224,7 @@ async def cancel_choice(
     """Cancel the next unfinished photos of a choice."""
 
     def move(connection: Connection, photo: ChosenPhoto) -> None:
-        if _list_foreign_jobs(connection, caller, [photo.shown]):
-            raise InsufficientScope(_FOREIGN)
+        callers.refuse_foreign(connection, caller, [photo.shown])
         CLIENT.cancel(connection, photo.shown, caller.tenant)
 
     async def cancel(photo: ChosenPhoto) -> None:
@@ -240,7 +236,7 @@ async def cancel_choice(
 @router.post(
     "/{choice_id}/redrive",
     summary="Redrive the failed photos of a choice",
-    description=_STEPS,
+    description=f"{_STEPS} {jobs.NEEDS_ADMIN}",
     responses=describe_responses(*_PROBLEMS, "queue_full"),
 )
 async def redrive_choice(
@@ -249,6 +245,7 @@ async def redrive_choice(
     """Redrive the next failed photos of a choice."""
 
     def move(connection: Connection, job_id: JobId) -> None:
+        callers.refuse_foreign(connection, caller, [job_id])
         quotas.check_queue_quota(connection, caller.tenant, caller.limits, exactly=True)
         quotas.check_deliveries(connection, caller.tenant, caller.limits, jobs=1, single=1)
         services.doorbell.ring(CLIENT.redrive(connection, job_id, caller.tenant))
@@ -264,7 +261,7 @@ async def redrive_choice(
 @router.post(
     "/{choice_id}/discard",
     summary="Delete the versions made since a choice that have not succeeded",
-    description=f"The photos keep their versions from before. {_STEPS}",
+    description=f"The photos keep their versions from before. {_STEPS} {jobs.NEEDS_ADMIN}",
     responses=describe_responses(*_PROBLEMS),
 )
 async def remove_versions(
@@ -378,15 +375,6 @@ async def _find(services: Services, caller: Caller, choice_id: str) -> choices.C
     if choice is None:
         raise NotFound(f"there is no choice {choice_id}")
     return choice
-
-
-def _list_foreign_jobs(
-    connection: Connection, caller: Caller, job_ids: Collection[JobId]
-) -> frozenset[JobId]:
-    """Return the jobs that a caller may not delete, because another key submitted them."""
-    if Scope.ADMIN in caller.scopes:
-        return frozenset()
-    return queries.list_jobs_of_other_keys(connection, job_ids, caller.tenant, caller.key_id)
 
 
 async def _describe(services: Services, choice: choices.Choice, request: Request) -> Choice:

@@ -5,13 +5,13 @@ import contextlib
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Annotated, TypeVar
+from typing import Annotated, Final, TypeVar
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response, status
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
-from smart_filter_api.auth.api_keys import Caller, Scope
+from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.http import documents, middleware
 from smart_filter_api.http.request_checks import PrefixedParameters
 from smart_filter_api.intake import body
@@ -25,13 +25,19 @@ from smart_filter_api.responses.submission import PictureWanted
 from smart_filter_api.schemas.parameters import Cursor, Instant, parse_id
 from smart_filter_api.schemas.submissions import JobView
 from smart_filter_api.services import idempotency, object_cleanup
-from smart_filter_api.services.callers import JobReader, LinkOptions, PhotoSender, Reader, Submitter
+from smart_filter_api.services.callers import (
+    JobReader,
+    LinkOptions,
+    PhotoSender,
+    Reader,
+    Submitter,
+    refuse_foreign,
+)
 from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
 from smart_filter_api.services.loops import JobWatch
 from smart_filter_api.submission import submit
-from smart_filter_shared.artifacts.retention import MarkedArtifact
-from smart_filter_shared.errors import InsufficientScope, JobDeleted, NotFound
+from smart_filter_shared.errors import JobDeleted, NotFound
 from smart_filter_shared.ids import OPERATOR, Capability, JobId, Tenant, new_job_id
 from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.photo_queue import CLIENT
@@ -59,6 +65,10 @@ async def read_preferences(
     return request.headers.get("prefer")
 
 
+NEEDS_ADMIN: Final = (
+    "What another key submitted needs the scope `admin`; jobs of a device key count as jobs of the "
+    "key that issued it."
+)
 Preferences = Annotated[str | None, Depends(read_preferences)]
 
 Answer = TypeVar("Answer")
@@ -289,6 +299,7 @@ async def stream_job_events(
 @router.post(
     "/{job_id}/cancel",
     summary="Cancel a job",
+    description=NEEDS_ADMIN,
     response_model=Job,
     responses=describe_responses(
         *idempotency.PROBLEMS,
@@ -310,7 +321,7 @@ async def cancel_job(
     """Cancel a job that has not ended."""
 
     def move(connection: Connection, once: IdempotentRequest) -> Response:
-        _move_job(connection, job_id, caller.tenant, CLIENT.cancel)
+        _move_job(connection, job_id, caller, CLIENT.cancel)
         row = find_job(connection, job_id, caller.tenant)
         answer = _job_response(row, services, status.HTTP_200_OK)
         once.remember(connection, answer, job_id=row.id)
@@ -323,6 +334,7 @@ async def cancel_job(
     "/{job_id}/redrive",
     status_code=status.HTTP_202_ACCEPTED,
     summary="Redrive a failed job",
+    description=NEEDS_ADMIN,
     response_model=Job,
     responses=describe_responses(
         *idempotency.PROBLEMS,
@@ -350,7 +362,7 @@ async def redrive_job(
         quotas.check_queue_quota(connection, caller.tenant, caller.limits, exactly=True)
         # The job may name an address.
         quotas.check_deliveries(connection, caller.tenant, caller.limits, jobs=1, single=1)
-        ready = _move_job(connection, job_id, caller.tenant, CLIENT.redrive)
+        ready = _move_job(connection, job_id, caller, CLIENT.redrive)
         row = find_job(connection, job_id, caller.tenant)
         answer = _job_response(row, services, status.HTTP_202_ACCEPTED)
         once.remember(connection, answer, job_id=row.id)
@@ -373,8 +385,7 @@ async def redrive_job(
     status_code=status.HTTP_204_NO_CONTENT,
     summary="Delete a job",
     description="Deletes a job in any state, with its photo and results; an unfinished job is "
-    "canceled first. A job that another key submitted needs the scope `admin`; the jobs of a "
-    "device key count as jobs of the key that issued it.",
+    f"canceled first. {NEEDS_ADMIN}",
     responses=describe_responses(
         "unauthorized", "scope", "not_found", "job_deleted", "unavailable"
     ),
@@ -382,18 +393,7 @@ async def redrive_job(
 async def delete_job(job_id: str, services: OpenServices, caller: Submitter) -> None:
     """Delete a job and its files."""
     job = JobId(parse_id(job_id, "job"))
-
-    def move(connection: Connection) -> list[MarkedArtifact]:
-        if Scope.ADMIN not in caller.scopes and queries.list_jobs_of_other_keys(
-            connection, [job], caller.tenant, caller.key_id
-        ):
-            raise InsufficientScope(
-                "another key submitted the job; the scope admin is needed to delete it"
-            )
-        return _move_job(connection, job_id, caller.tenant, CLIENT.delete)
-
-    async with services.database.transaction() as connection:
-        marked = await connection.run_sync(move)
+    marked = await services.database.transact(_move_job, job_id, caller, CLIENT.delete)
     await object_cleanup.remove_job_objects(services, caller.tenant, job, marked)
 
 
@@ -441,14 +441,19 @@ def _job_response(row: JobRow, services: Services, code: int) -> Response:
 def _move_job(
     connection: Connection,
     job_id: str,
-    tenant: Tenant,
+    caller: Caller,
     move: Callable[[Connection, JobId, Tenant], Answer],
 ) -> Answer:
-    """Apply a transition to a tenant's job.  Raises NotFound, JobDeleted, and its own errors."""
+    """Apply a transition to a caller's job.
+
+    Raises InsufficientScope for a job of another key, NotFound, JobDeleted, and the move's errors.
+    """
+    job = JobId(parse_id(job_id, "job"))
+    refuse_foreign(connection, caller, [job])
     try:
-        return move(connection, JobId(parse_id(job_id, "job")), tenant)
+        return move(connection, job, caller.tenant)
     except NotFound:
-        raise _missing_job_error(connection, job_id, tenant) from None
+        raise _missing_job_error(connection, job_id, caller.tenant) from None
 
 
 def _missing_job_error(

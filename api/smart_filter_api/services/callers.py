@@ -1,10 +1,11 @@
 """Dependencies of routes: the caller of a request, by key or browser session, and link options."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Annotated, Final
 
 from fastapi import Depends, Query, Request
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy import Connection
 
 from smart_filter_api.auth import api_keys, csrf, links, security_log
 from smart_filter_api.auth import sessions as browser_sessions
@@ -13,6 +14,8 @@ from smart_filter_api.auth.links import LinkTerms
 from smart_filter_api.auth.sessions import FRESH, Session
 from smart_filter_api.services.container import OpenServices, Services, services_of
 from smart_filter_shared.errors import InsufficientScope, SignInAgain, Unauthorized
+from smart_filter_shared.ids import BatchId, JobId
+from smart_filter_shared.jobs import queries
 from smart_filter_shared.recipe.files import MAX_NAME_CHARACTERS
 from smart_filter_shared.security.client_network import client_network
 from smart_filter_shared.tenants.audit_log import Actor
@@ -31,6 +34,7 @@ _COOKIE = APIKeyCookie(
     f"`csrf_token` in the header {csrf.TOKEN_HEADER}. Over http the cookie is {csrf.PLAIN_COOKIE}",
 )
 
+FOREIGN: Final = "another key submitted it; the scope admin is needed"
 # The API key or the session of a request; None without one.
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
 SessionCookie = Annotated[str | None, Depends(_COOKIE)]
@@ -47,6 +51,29 @@ def _require_scope(
         return caller
 
     return authenticated
+
+
+def list_foreign_jobs(
+    connection: Connection,
+    caller: Caller,
+    job_ids: Collection[JobId] = (),
+    batch: BatchId | None = None,
+) -> frozenset[JobId]:
+    """Return the jobs of these, and of a batch, that a caller may not change."""
+    if Scope.ADMIN in caller.scopes:
+        return frozenset()
+    return queries.list_jobs_of_other_keys(connection, job_ids, caller.tenant, caller.key_id, batch)
+
+
+def refuse_foreign(
+    connection: Connection,
+    caller: Caller,
+    job_ids: Collection[JobId] = (),
+    batch: BatchId | None = None,
+) -> None:
+    """Raise InsufficientScope if another key submitted any of these jobs."""
+    if list_foreign_jobs(connection, caller, job_ids, batch):
+        raise InsufficientScope(FOREIGN)
 
 
 async def authorize_directly(request: Request, scope: Scope) -> Caller:

@@ -28,13 +28,12 @@ from smart_filter_shared.recipe import Recipe, from_json
 from smart_filter_shared.telemetry.logs import logger
 
 # Rows that do not name their key count as submitted by another one.
-_JOBS_OF_OTHER_KEYS = """
-    SELECT id FROM jobs WHERE {these} AND tenant = :tenant AND NOT EXISTS (
+_LIST_JOBS_OF_OTHER_KEYS = text("""
+    SELECT id FROM jobs
+    WHERE (id = ANY(:ids) OR batch_id = :batch) AND tenant = :tenant AND NOT EXISTS (
         SELECT FROM keys WHERE keys.id = jobs.key_id AND :key_id IN (keys.id, keys.parent)
     )
-"""
-_LIST_JOBS_OF_OTHER_KEYS = text(_JOBS_OF_OTHER_KEYS.format(these="id = ANY(:ids)"))
-_IS_BATCH_OF_OTHER_KEYS = text(_JOBS_OF_OTHER_KEYS.format(these="batch_id = :id") + " LIMIT 1")
+""")
 _NO_CAPABILITY = Capability("")
 _log = logger("jobs")
 
@@ -320,19 +319,15 @@ def is_deleted(connection: Connection, job_id: JobId, tenant: Tenant) -> bool:
 
 
 def list_jobs_of_other_keys(
-    connection: Connection, job_ids: Collection[JobId], tenant: Tenant, key_id: uuid.UUID
+    connection: Connection,
+    job_ids: Collection[JobId],
+    tenant: Tenant,
+    key_id: uuid.UUID,
+    batch: BatchId | None = None,
 ) -> frozenset[JobId]:
-    """Return the jobs among these that neither this key nor its device keys have submitted."""
-    where = {"ids": list(job_ids), "tenant": tenant, "key_id": key_id}
+    """Return the jobs of these, and of a batch, that neither this key nor its devices submitted."""
+    where = {"ids": list(job_ids), "batch": batch, "tenant": tenant, "key_id": key_id}
     return frozenset(connection.execute(_LIST_JOBS_OF_OTHER_KEYS, where).scalars())
-
-
-def is_batch_of_other_keys(
-    connection: Connection, batch_id: BatchId, tenant: Tenant, key_id: uuid.UUID
-) -> bool:
-    """Return whether a batch has a job that another key than this one has submitted."""
-    where = {"id": batch_id, "tenant": tenant, "key_id": key_id}
-    return connection.execute(_IS_BATCH_OF_OTHER_KEYS, where).first() is not None
 
 
 def find_owner(connection: Connection, job_id: JobId) -> Tenant | None:

@@ -21,6 +21,7 @@ import { dismissBulk } from "./state/bulk.js";
 import "./state/corrections.js";
 import { startFollowing } from "./state/following.js";
 import { forgetAll, isLoaded, loadOlder } from "./state/jobs.js";
+import { forgetOutlines } from "./state/outlines.js";
 import { drop, pending, startSending } from "./state/pending.js";
 import { session, signOut } from "./state/session.js";
 import { loadPicture } from "./state/wanted.js";
@@ -38,7 +39,7 @@ export function Shell() {
     loadPicture(tenant);
     const ends = [
       ...[startSending(tenant), startSendingAlbums(tenant), startFollowing()],
-      ...[forgetAll, forgetAlbums, dismissBulk],
+      ...[forgetAll, forgetOutlines, forgetAlbums, dismissBulk],
     ];
     return () => {
       for (const end of ends) end();

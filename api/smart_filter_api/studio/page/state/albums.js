@@ -107,7 +107,8 @@ export async function cancelAlbum(id) {
 
 /** Delete an album and all its jobs, here and on the service. Throws as `call` does. */
 export async function deleteAlbum(album) {
-  if (!album.areJobsRead) await readJobs(album);
+  // The sheet keeps only outlines of photos that are far.
+  await readJobs(album);
   const own = new Set([...album.items.map((item) => item.job_id), album.take?.job_id]);
   const photoIds = new Set([...own].map((id) => jobs.value.get(id)).filter(Boolean).map(photoIdOf));
   const derived = [...jobs.value.values()].filter(

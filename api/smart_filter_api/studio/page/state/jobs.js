@@ -128,7 +128,14 @@ export function hide(hidden) {
 /** Show jobs again that were hidden. */
 export function unhide(hidden) {
   for (const { id } of hidden) deleted.delete(id);
-  put(...hidden);
+  put(...hidden.filter(({ isOutline }) => !isOutline));
+  // Outlines are shown again.
+  jobs.value = new Map(jobs.value);
+}
+
+/** Return whether a job was deleted here. */
+export function isDeleted(id) {
+  return deleted.has(id);
 }
 
 /** Return a promise of a job once it is finished. */

@@ -8,7 +8,7 @@ import { reachable } from "../../service/api.js";
 import { ACCEPTED } from "../../service/formats.js";
 import { isFinal } from "../../state/jobs.js";
 import { add, again, drop, pending } from "../../state/pending.js";
-import { photos } from "../../state/photos.js";
+import { allPhotos } from "../../state/outlines.js";
 import { Handing } from "../photo/save/handing.js";
 import { usePicture } from "../photo/viewer/pictures.js";
 import { photoOf, useCamera } from "../sheet/camera.js";
@@ -84,7 +84,7 @@ function Shutter({ isLive, onShoot }) {
 /** A photo that was taken, its picture once it is finished, or why there is none. */
 function Shot({ shot, seconds, onEnd }) {
   const waiting = pending.value.find((one) => one.id === shot.id);
-  const job = photos.value.find((one) => one.id === shot.id)?.current;
+  const job = allPhotos.value.find((one) => one.id === shot.id)?.current;
   const error = waiting?.error ?? job?.error ?? null;
   const isDone = job?.state === "succeeded";
   const picture = usePicture(isDone ? job.outputs.image : undefined);

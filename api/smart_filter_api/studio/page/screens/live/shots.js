@@ -4,7 +4,7 @@ import { NoPicture, ServiceImage } from "../../controls/service-image.js";
 import { html } from "../../html.js";
 import { shots } from "../../state/live.js";
 import { pending } from "../../state/pending.js";
-import { photos } from "../../state/photos.js";
+import { allPhotos } from "../../state/outlines.js";
 import { knownPreview, previewOf } from "../../state/previews.js";
 
 export function Shots() {
@@ -21,7 +21,7 @@ export function Shots() {
 /** Return a pending or stored photo; neither when it was deleted meanwhile. */
 function shotOf(id) {
   const sending = pending.value.find((one) => one.id === id);
-  return { id, sending, job: photos.value.find((one) => one.id === id)?.current };
+  return { id, sending, job: allPhotos.value.find((one) => one.id === id)?.current };
 }
 
 function Shot({ id, sending, job }) {

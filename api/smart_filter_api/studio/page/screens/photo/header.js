@@ -6,7 +6,7 @@ import { Icon } from "../../controls/icon.js";
 import { sayTrouble } from "../../controls/notices.js";
 import { html } from "../../html.js";
 import { go } from "../../router.js";
-import { photos } from "../../state/photos.js";
+import { allPhotos } from "../../state/outlines.js";
 import { nameOf } from "../naming.js";
 import { Deleting, deleteThese, deleting } from "../sheet/deleting.js";
 import { download } from "./save/download.js";
@@ -44,7 +44,7 @@ export function Header({ photo, children }) {
 }
 
 function neighbors(photo) {
-  const all = photos.value;
+  const all = allPhotos.value;
   const index = all.findIndex((one) => one.id === photo.id);
   return { before: all[index - 1], after: all[index + 1] };
 }

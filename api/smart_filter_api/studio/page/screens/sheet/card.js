@@ -1,6 +1,7 @@
 /** A card of the sheet, from adding a photo to its result. */
 
 import { html } from "../../html.js";
+import { NoPicture } from "../../controls/service-image.js";
 import { isFinal } from "../../state/jobs.js";
 import { nameOf } from "../naming.js";
 import { AtWork } from "./at-work.js";
@@ -21,12 +22,14 @@ export function Card({ id, sending, photo }) {
   const state = sending?.state ?? photo.current.state;
   return html`<li class="card" data-id=${id} data-state=${state}>
     <div class="frame">
-      <${Picture} ...${entry} isInert=${isSelecting.value} />
+      ${photo?.isOutline
+        ? html`<div class="picture"><${NoPicture} /></div>`
+        : html`<${Picture} ...${entry} isInert=${isSelecting.value} />`}
       <${Choice} id=${id} name=${name} />
     </div>
     <div class="about" inert=${isSelecting.value}>
       <h3 title=${name}>${name}</h3>
-      <${bodyOf(entry)} ...${entry} />
+      ${!photo?.isOutline && html`<${bodyOf(entry)} ...${entry} />`}
     </div>
   </li>`;
 }

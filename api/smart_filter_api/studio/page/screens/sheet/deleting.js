@@ -10,7 +10,8 @@ import { dismissBulk } from "../../state/bulk.js";
 import { choose } from "../../state/choices.js";
 import { deletePhotos } from "../../state/deleting.js";
 import { loadAgain } from "../../state/jobs.js";
-import { olderShown, photos } from "../../state/photos.js";
+import { allPhotos } from "../../state/outlines.js";
+import { olderShown } from "../../state/photos.js";
 import { counted } from "../../words.js";
 import { nameOf } from "../naming.js";
 import { narrowed, wantedByView } from "./entries.js";
@@ -74,7 +75,7 @@ export function Deleting({ entries, wanted, isAll, then }) {
 export async function erase(choice, shown) {
   const ended = await deletePhotos(choice, shown, {
     title: `Deleting ${counted(choice.photos, "photo")}`,
-    again: async (ids) => erase(await choose({ photos: ids }), photos.peek().filter(({ current }) => ids.includes(current.id))),
+    again: async (ids) => erase(await choose({ photos: ids }), allPhotos.peek().filter(({ current }) => ids.includes(current.id))),
   });
   if (ended.failures === 0) dismissBulk();
   if (ended.done === 0) return;

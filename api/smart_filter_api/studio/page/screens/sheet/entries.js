@@ -2,9 +2,10 @@
 
 import { computed, signal } from "@preact/signals";
 import { newestFirst, timeOf } from "../../service/ids.js";
+import { albums } from "../../state/albums.js";
 import { jobs } from "../../state/jobs.js";
 import { pending } from "../../state/pending.js";
-import { photos } from "../../state/photos.js";
+import { allPhotos } from "../../state/outlines.js";
 import { dayInWords } from "../../words.js";
 import { nameOf } from "../naming.js";
 
@@ -27,8 +28,8 @@ let former = new Map();
 const entries = computed(() => {
   const known = former;
   former = new Map();
-  for (const photo of photos.value) {
-    const photoJobs = photo.versions.map(({ id }) => jobs.value.get(id));
+  for (const photo of allPhotos.value) {
+    const photoJobs = photo.isOutline ? photo.versions : photo.versions.map(({ id }) => jobs.value.get(id));
     const before = known.get(photo.id);
     former.set(photo.id, isSame(before, photo, photoJobs) ? before : { photo, photoJobs });
   }
@@ -45,7 +46,7 @@ export const narrowed = computed(() => {
   const { shows } = KINDS.find((one) => one.value === kind.value);
   const sought = words.value.trim().toLowerCase();
   return entries.value.filter(
-    (entry) => shows(entry) && nameOf(entry).toLowerCase().includes(sought),
+    (entry) => shows(entry) && (sought === "" || nameOf(entry).toLowerCase().includes(sought)),
   );
 });
 
@@ -62,22 +63,26 @@ export function widen() {
   words.value = "";
 }
 
-/** Return `[{day, members}]` of entries, grouped by day. */
+/** Return `[{day, members}]` of entries, newest first, grouped by day. */
 export function byDay(shown) {
-  const days = new Map();
+  const days = [];
+  let start = Infinity;
   for (const entry of shown) {
     const moment = timeOf(entry.id);
-    const date = new Date(moment).toDateString();
-    if (!days.has(date)) days.set(date, { day: dayInWords(moment), members: [] });
-    days.get(date).members.push(entry);
+    if (moment < start) {
+      start = new Date(moment).setHours(0, 0, 0, 0);
+      days.push({ day: dayInWords(moment), members: [] });
+    }
+    days.at(-1).members.push(entry);
   }
-  return [...days.values()];
+  return days;
 }
 
 /** Return whether a photo has no picture and is shown in its album alone. */
 function isOfAlbum({ current, versions }) {
   if (current.outputs.image !== undefined) return false;
-  return versions.some(({ batch_id: batch, rank, metadata }) => rank !== null || (batch !== null && metadata.album));
+  return versions.some(({ batch_id: batch, rank, metadata }) =>
+    rank !== null || (batch !== null && (metadata.album || albums.value.get(batch)?.album)));
 }
 
 function hasFailed({ sending, photo }) {

@@ -4,8 +4,8 @@ import { useEffect, useLayoutEffect } from "preact/hooks";
 import { Button } from "../../controls/button.js";
 import { html } from "../../html.js";
 import { isLoaded } from "../../state/jobs.js";
+import { allPhotos } from "../../state/outlines.js";
 import { pending } from "../../state/pending.js";
-import { photos } from "../../state/photos.js";
 import { Announcements } from "./announcements.js";
 import { Choosing } from "./choosing.js";
 import { Deleting, deleting } from "./deleting.js";
@@ -32,7 +32,7 @@ export function Sheet() {
   }, []);
   useEffect(() => stopSelecting, []);
   const entries = narrowed.value;
-  const isEmpty = isLoaded.value && photos.value.length === 0 && pending.value.length === 0;
+  const isEmpty = isLoaded.value && allPhotos.value.length === 0 && pending.value.length === 0;
   return html`
     <${Intake} isWide=${isEmpty} />
     ${!isLoaded.value && html`<${Skeleton} />`}

@@ -24,7 +24,7 @@ const MOST_SHOWN = 60;
 export function Recipe({ choice, onClose }) {
   const [error, setError] = useState(null);
   const { entries, count, wanted } = choice;
-  const sources = entries.filter(({ photo }) => photo?.current.state === "succeeded").slice(0, MOST_SHOWN);
+  const sources = entries.filter(({ photo }) => photo?.current.state === "succeeded" && !photo.isOutline).slice(0, MOST_SHOWN);
   const [id, choose] = useState(sources[0]?.id);
   useEffect(() => {
     load().catch(setError);
