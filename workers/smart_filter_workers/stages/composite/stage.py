@@ -243,21 +243,21 @@ def _draw_on(
 
 
 def _find_portrait(
-    inputs: Inputs, whole: CutOut | None, found: Segmentation | None
+    inputs: Inputs, whole: CutOut | None, from_model: Segmentation | None
 ) -> Portrait | None:
     """Return the person of a document's photo; None without a document.
 
-    whole: the people, after strokes, a region and transparency; found: as the model found them.
+    whole: the people, after strokes, a region and transparency; from_model: the people before.
     """
     framing_, prepared = inputs.recipe.framing, inputs.prepared
     if framing_.document is None or inputs.faces is None or inputs.smiles is None:
         return None
     matte = removed = None
-    if whole is not None and found is not None:
+    if whole is not None and from_model is not None:
         size = prepared.proxy_srgb.shape[1::-1]
         matte = np.asarray(cv2.resize(whole.matte, size, interpolation=cv2.INTER_AREA), np.uint8)
         if inputs.drawn or inputs.photo.alpha is not None:
-            gone = (cv2.resize(found.matte, size) >= HALF_LEVEL) & (matte < HALF_LEVEL)
+            gone = (cv2.resize(from_model.matte, size) >= HALF_LEVEL) & (matte < HALF_LEVEL)
             # Outlines differ a little.
             removed = cv2.erode(gone.astype(np.uint8), np.ones((5, 5), np.uint8))
     return find_portrait(

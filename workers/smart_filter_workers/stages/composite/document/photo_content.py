@@ -8,7 +8,7 @@ from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Srgb8
 
 # Levels within which a line of pixels has one color, JPEG's noise included; and from which on the
-# next line has another, in at least this share of its pixels: a wall goes on beside a head.
+# next line has another, in at least this share of its pixels: a wall goes on next to a head.
 _ONE_COLOR: Final = 14
 _SPECKS: Final = 0.01
 _OTHER_COLOR: Final = 24
