@@ -259,7 +259,7 @@ def _find_portrait(
         if inputs.drawn or inputs.photo.alpha is not None:
             gone = (cv2.resize(from_model.matte, size) >= HALF_LEVEL) & (matte < HALF_LEVEL)
             # Outlines differ a little.
-            removed = cv2.erode(gone.astype(np.uint8), np.ones((5, 5), np.uint8))
+            removed = cv2.erode(gone.view(np.uint8), np.ones((5, 5), np.uint8)).view(np.uint8)
     return find_portrait(
         framing_.document,
         inputs.faces.faces,
