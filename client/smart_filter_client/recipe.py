@@ -150,7 +150,7 @@ class Recipe(_FilterParameters, total=False):
     ]
     require: Annotated[
         Literal["none", "pass"] | None,
-        "`pass`: fail unless every check of `document` passes; `none` by default",
+        "`pass`: fail when a check of `document` fails or is unsure; `none` by default",
     ]
     sheet: Annotated[
         Literal["10x15", "4x6", "a4"] | None,

@@ -334,15 +334,15 @@ class Framing:
         """Photo for a document, such as `us`, `uk`, `schengen` or `badge`: its size, place of the
         head, background, file size and checks
 
-        [All of them](../documents.md). Sets the frame; with `crop`, `margin`, `aspect`, `size`,
-        `scale` or `position`: `contradiction`
+        [All of them](../documents.md). What sets another frame or retouches, such as `size` or
+        `filters`, is a `contradiction`
         """,
         spelling(find_document, attrgetter("name"), none="none"),
         outputs=PICTURE_OUTPUTS,
     )
     require: Require = declare(
         Require.NONE,
-        """`pass`: fail unless every check of `document` passes
+        """`pass`: fail when a check of `document` fails or is unsure
 
         The error is `document_refused`, with the reasons
         """,

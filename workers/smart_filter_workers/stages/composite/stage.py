@@ -243,24 +243,23 @@ def _draw_on(
 
 
 def _find_portrait(
-    inputs: Inputs, whole: CutOut | None, found: Segmentation | None
+    inputs: Inputs, whole: CutOut | None, from_model: Segmentation | None
 ) -> Portrait | None:
     """Return the person of a document's photo; None without a document.
 
-    whole: the people, after strokes, a region and transparency; found: as the model found them.
+    whole: the people, after strokes, a region and transparency; from_model: the people before.
     """
     framing_, prepared = inputs.recipe.framing, inputs.prepared
     if framing_.document is None or inputs.faces is None or inputs.smiles is None:
         return None
     matte = removed = None
-    if whole is not None and found is not None:
+    if whole is not None and from_model is not None:
         size = prepared.proxy_srgb.shape[1::-1]
-        matte = np.array(cv2.resize(whole.matte, size, interpolation=cv2.INTER_AREA), np.uint8)
+        matte = np.asarray(cv2.resize(whole.matte, size, interpolation=cv2.INTER_AREA), np.uint8)
         if inputs.drawn or inputs.photo.alpha is not None:
-            gone = (cv2.resize(found.matte, size) >= HALF_LEVEL) & (matte < HALF_LEVEL)
+            gone = (cv2.resize(from_model.matte, size) >= HALF_LEVEL) & (matte < HALF_LEVEL)
             # Outlines differ a little.
-            removed = cv2.erode(gone.astype(np.uint8), np.ones((5, 5), np.uint8))
-        hide_bars(matte, prepared.proxy_srgb)
+            removed = cv2.erode(gone.view(np.uint8), np.ones((5, 5), np.uint8)).view(np.uint8)
     return find_portrait(
         framing_.document,
         inputs.faces.faces,
@@ -398,6 +397,8 @@ def _cut(compositor: Compositor, corrected: _Corrected) -> CutOut:
     if photo.alpha is not None and exact is not photo.alpha:
         # Transparent pixels of the photo are no part of a person, whatever is drawn there.
         matte = np.minimum(matte, photo.alpha)
+    if recipe.framing.document is not None:
+        matte = hide_bars(matte, inputs.prepared.proxy_srgb)
     cut = replace(cut, matte=matte)
     # Users can draw people beyond the region.
     return cut if inputs.drawn else _crop_to_region(cut, recipe.framing.roi)

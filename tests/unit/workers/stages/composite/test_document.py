@@ -190,11 +190,16 @@ def test_headwear_is_asked() -> None:
     assert checks["headwear"] == CheckVerdict.ASK
 
 
-def test_required_pass_fails_with_every_reason() -> None:
+def test_required_pass_fails_with_every_reason_and_the_report() -> None:
     closed = Eyes(left_open=False, right_open=False)
 
-    with pytest.raises(DocumentRefused, match=r"(?s)roll: 20.0°.*eyes: closed, open is asked"):
+    with pytest.raises(
+        DocumentRefused, match=r"(?s)roll: 20.0°.*eyes: closed, open is asked"
+    ) as refused:
         portrait(require=Require.PASS, head=replace(HEAD, roll=20.0), eyes=closed)
+
+    assert refused.value.report is not None
+    assert refused.value.report.verdict == CheckVerdict.FAIL
 
 
 def test_image_has_the_print_resolution() -> None:
