@@ -210,12 +210,13 @@ def test_sign_out_asks_when_photos_would_be_lost(
     expect(page.get_by_label("Key")).to_be_visible()
 
 
-def test_object_is_counted_and_no_person_is_missed(
+def test_object_is_cut_out_on_request_and_counted(
     page: Page, visitor: Visitor, photos: Photos
 ) -> None:
-    visitor.succeed(photos.mug, metadata__name="mug.png", subject="any")
-
+    visitor.succeed(photos.mug, metadata__name="mug.png")
     page.reload()
+
+    card(page, "mug.png").get_by_role("button", name="Cut out the object").click()
 
     expect(card(page, "mug.png").get_by_text("1 object")).to_be_visible()
     expect(card(page, "mug.png").get_by_text("No person found")).not_to_be_attached()

@@ -28,7 +28,7 @@ const SCROLL_PX = 14;
 /** Elements that use a press themselves, and texts that can be marked. */
 const USED_ANYHOW = "a, button, input, dialog, .toolbar, .intake";
 const USED = `${USED_ANYHOW}, h2, p, .card`;
-const TYPED = "textarea, select, input:not([type=checkbox]), dialog, dialog *";
+const TYPED = "textarea, select, input:not([type=checkbox], [type=radio]), dialog, dialog *";
 
 /** The lasso in pixels of the page, `{left, top, width, height}`, or null. */
 const lasso = signal(null);

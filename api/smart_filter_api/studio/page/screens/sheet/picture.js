@@ -35,7 +35,8 @@ function picturedBy({ current, versions }) {
 /** Return the address of a job's picture, and the part that a square shows. */
 function shownOf(job, local) {
   if (job.state !== "succeeded") {
-    const address = local || (job.photo && job.links.photo);
+    // Until its photo was read, the local one may still be loading.
+    const address = local || (job.photo ? job.links.photo : local);
     return { address, ...part(job.photo, peopleOf(job)) };
   }
   if (hasExpired(job)) return { isExpired: true };
