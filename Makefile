@@ -117,8 +117,9 @@ test-browser: setup-browser ## Run the studio's tests in Chromium.
 	@$(PYTEST) tests/browser
 
 # Debian's firefox-esr, through WebDriver BiDi; not part of test-all.
-test-firefox: setup-browser ## Run journeys of the photo screen in Firefox.
-	@SMART_FILTER_BROWSER=firefox $(PYTEST) tests/browser/test_photo.py -k "described or to_scale or document_has"
+test-firefox: setup-browser ## Run journeys of the studio in Firefox.
+	@SMART_FILTER_BROWSER=firefox $(PYTEST) tests/browser/test_photo.py tests/browser/test_signing_in.py \
+		-k "described or to_scale or document_has or is_accessible or stores_nothing or used_code or signing_out"
 
 # Where no Docker engine runs: root on Debian, whose engine is unpacked and not installed.
 test-containers: setup-dev ## Build the images and run docker-compose.yml.

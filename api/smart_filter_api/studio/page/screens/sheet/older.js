@@ -6,7 +6,7 @@ import { sayTrouble } from "../../controls/notices.js";
 import { html } from "../../html.js";
 import { isDeleting } from "../../state/deleting.js";
 import { hasOlder, loadOlder } from "../../state/jobs.js";
-import { isNarrowed } from "./entries.js";
+import { isNarrowed, narrowed } from "./entries.js";
 
 /** shown: the number of cards; more are loaded while the end of the sheet is visible. */
 export function Older({ shown }) {
@@ -15,7 +15,9 @@ export function Older({ shown }) {
   const read = async () => {
     setReading(true);
     try {
-      await loadOlder();
+      // A search goes on until something matches.
+      do await loadOlder();
+      while (hasOlder.value && isNarrowed.value && narrowed.value.length === shown);
     } catch (error) {
       sayTrouble(error);
     }
