@@ -105,9 +105,7 @@ def resolve(
         return _use_requested(asked, collection)
     sitters = _measure_subjects(people, segmented)
     if may_keep and _is_free(recipe, people, segmented):
-        reason = find_reason_to_keep(
-            segmented, photo_height=people.prepared.height
-        ) or find_reason_in_light(sitters)
+        reason = find_reason_to_keep(segmented, sitters, photo_height=people.prepared.height)
         if reason is not None:
             return ChosenBackground(BackgroundKind.KEEP, None, (), reason)
     feeling = infer_mood(recipe, people)
@@ -196,9 +194,12 @@ def _use_requested(asked: Background, collection: Collection) -> ChosenBackgroun
     return ChosenBackground(asked.kind, None, (), f"asked for: {what}", blur=blur)
 
 
-def find_reason_to_keep(segmented: SegmentationFacts, *, photo_height: int) -> str | None:
+def find_reason_to_keep(
+    segmented: SegmentationFacts, sitters: SubjectStats, *, photo_height: int
+) -> str | None:
     """Return why the background of a photo of people is kept; None to replace it.
 
+    No other place shares colored light.
     photo_height: of the upright photo, in pixels.
     """
     if segmented.any_subject:
@@ -224,11 +225,6 @@ def find_reason_to_keep(segmented: SegmentationFacts, *, photo_height: int) -> s
             "the outline of the people is not certain enough for another background: their own is"
             " kept, with better light"
         )
+    if sitters.colored_light:
+        return "the light is colored: the photo's own background is kept, with better light"
     return None
-
-
-def find_reason_in_light(sitters: SubjectStats) -> str | None:
-    """Return why a photo in colored light is kept; None where other places share its light."""
-    if not sitters.colored_light:
-        return None
-    return "the light is colored: the photo's own background is kept, with better light"
