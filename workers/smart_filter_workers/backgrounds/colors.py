@@ -188,7 +188,9 @@ class NamedColor:
     def name(self) -> str:
         """The color's usual name."""
         if self.chroma < NEUTRAL_BELOW:
-            return _neutral(self.lightness)
+            if self.lightness < _DARK:
+                return "black"
+            return "white" if self.lightness > _LIGHT else "gray"
         hue = next((name for begins, name in reversed(_NAMES) if self.hue >= begins), "pink")
         if hue == "pink" and self.lightness < _PINK:
             return "red" if self.hue < _NAMES[1][0] else "purple"
@@ -264,9 +266,3 @@ def _dull(hue: str, tone: NamedColor) -> str:
     if tone.lightness < _BROWN:
         return "brown"
     return "beige" if hue == "orange" and tone.chroma < _BEIGE_CHROMA else hue
-
-
-def _neutral(lightness: float) -> str:
-    if lightness < _DARK:
-        return "black"
-    return "white" if lightness > _LIGHT else "gray"

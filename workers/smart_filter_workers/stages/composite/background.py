@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.presets import SIDE_LIT_FAMILIES
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
@@ -40,21 +39,6 @@ _SMOOTH_QUANTILE: Final = 0.1
 # Levels of triangular noise with a standard deviation of one level, and the most grain drawn.
 _TRIANGULAR: Final = 6**0.5
 _MAX_GRAIN: Final = 6.0
-
-# Levels of 255. The darkest and the brightest 0.5 % of a photo become black and white, if they are
-# no farther from them than this: fog and night stay what they are.
-CLIPPED_PERCENT: Final = 0.5
-MOST_BLACK, MOST_WHITE = 14, 22
-# A dark median moves this share of the way to the middle gray of sRGB, by this exponent at least. A
-# bright one stays: it often is a window's or a sky's, and the faces before it would get darker, as
-# blind judges saw in three of 41 photos.
-MIDDLE_LEVEL: Final = 118
-MIDDLE_SHARE: Final = 0.4
-LEAST_EXPONENT: Final = 0.87
-# A curve that moves no level by more than this is not applied.
-UNSEEN_LEVELS: Final = 4
-
-Curve = NDArray[np.uint8]  # (256,), the new level of each level
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,15 +101,8 @@ def is_photo(chosen: ChosenBackground) -> bool:
     )
 
 
-def keep_photo(srgb: Srgb8, curve: Curve | None, frame: Frame) -> Srgb8:
-    """Return the photo, (H, W, 3) uint8 sRGB, placed on the canvas; itself if it is the canvas.
-
-    curve: of `find_curve`; None leaves the light as it is.
-    """
-    return _place(srgb if curve is None else apply_curve(srgb, curve), frame)
-
-
-def _place(srgb: Srgb8, frame: Frame) -> Srgb8:
+def place_photo(srgb: Srgb8, frame: Frame) -> Srgb8:
+    """Return the photo, (H, W, 3) uint8 sRGB, placed on the canvas; itself if it is the canvas."""
     height, width = srgb.shape[:2]
     if framing.is_whole(frame, width=width, height=height):
         return srgb
@@ -162,14 +139,14 @@ def _draw_blurred(
         whole = blur.draw(photo.proxy_srgb, matte, strength=strength, sheet=sheet)
         if fills:
             return library.crop_to_cover(whole, width=frame.width, height=frame.height)
-        return _place(whole, frame)
+        return place_photo(whole, frame)
     small = resize(matte, width=evidence.shape[1], height=len(evidence))
     eyes, soles = (row / height for row in find_ground(photo) or (math.nan, math.nan))
     softness = blur.find_softness(evidence, small, eyes=eyes, soles=soles)
     blurred = blur.draw_beyond(
         photo.srgb, photo.proxy_srgb, softness, matte, strength=strength, sheet=sheet
     )
-    return _place(blurred, frame)
+    return place_photo(blurred, frame)
 
 
 def _color_levels(background: Background) -> tuple[int, int, int, int]:
@@ -245,24 +222,3 @@ def measure_grain(srgb: Srgb8) -> float:
     blocks = cv2.resize(rough, size, interpolation=cv2.INTER_AREA)
     deviation: float = float(np.quantile(blocks, _SMOOTH_QUANTILE)) * (np.pi / 2) ** 0.5 / 6
     return float(_TRIANGULAR * deviation)
-
-
-def find_curve(proxy_srgb: Srgb8) -> Curve | None:
-    """Return the curve that corrects a photo's light; None if its light is fine.
-
-    proxy_srgb: (h, w, 3) uint8 sRGB, the photo or a small copy.
-    """
-    luma = cv2.cvtColor(proxy_srgb, cv2.COLOR_RGB2GRAY)
-    dark, middle, bright = np.percentile(luma, (CLIPPED_PERCENT, 50, 100 - CLIPPED_PERCENT))
-    black, white = min(dark, MOST_BLACK), max(bright, 255 - MOST_WHITE)
-    share = np.clip((middle - black) / (white - black), 0.02, 0.98)
-    wanted = share + MIDDLE_SHARE * (MIDDLE_LEVEL / 255 - share)
-    exponent = np.clip(np.log(wanted) / np.log(share), LEAST_EXPONENT, 1)
-    levels = np.clip((np.arange(256) - black) / (white - black), 0, 1) ** exponent * 255
-    moved = float(np.abs(levels - np.arange(256)).max())
-    return None if moved < UNSEEN_LEVELS else np.rint(levels).astype(np.uint8)
-
-
-def apply_curve(photo_srgb: Srgb8, curve: Curve) -> Srgb8:
-    """Return the photo, (H, W, 3) uint8 sRGB, with its levels changed by a curve."""
-    return np.asarray(cv2.LUT(photo_srgb, curve), np.uint8)

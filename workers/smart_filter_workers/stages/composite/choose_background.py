@@ -49,6 +49,9 @@ SUBJECT_HEIGHT: Final = 0.7
 # strict judge refused 1 of 11, 2 of 16 and 5 of 21 up to it, in three sets; up to 0.002, 2 of 14, 5
 # of 19 and 9 of 31. Most of these lack a part or show other people, which no spread tells.
 MAX_OUTLINE_SPREAD: Final = 0.0015
+# In a small photo networks are this many pixels apart at best. Of 16 portraits of 240 × 320 pixels
+# between both limits three are refused, by eye, and of the eleven below both one.
+SURE_SPREAD_PX: Final = 0.8
 # Largest unclaimed share (SegmentationFacts): half an umbrella, a chair, a leaf. Of training photos
 # in two sets, all 10 with a larger share were refused; the next smaller are at 0.0019, the next
 # larger at 0.0033. Parts that the networks decide in the opposite way the other way around, too,
@@ -99,15 +102,15 @@ def resolve(
     given = people.has_mask and segmented.matte.any()
     if segmented.coverage < MIN_PEOPLE_SHARE and not given:
         missing = "nothing stands out" if segmented.any_subject else "no person was found"
-        seen = f"{missing} ({segmented.coverage:.1%} of the photo)"
-        return ChosenBackground(BackgroundKind.KEEP, None, (), f"{seen}: the photo is kept")
+        seen = f"{missing} ({segmented.coverage:.1%} of the photo): the photo is kept"
+        return ChosenBackground(BackgroundKind.KEEP, None, (), seen)
     if asked.kind not in SUBJECT_MATCHED_KINDS:
         return _use_requested(asked, collection)
     sitters = _measure_subjects(people, segmented)
     if may_keep and _is_free(recipe, people, segmented):
-        reason = find_reason_to_keep(
-            segmented, photo_height=people.prepared.height
-        ) or find_reason_in_light(sitters)
+        prepared = people.prepared
+        size = prepared.width, prepared.height
+        reason = find_reason_to_keep(segmented, sitters, photo_size=size)
         if reason is not None:
             return ChosenBackground(BackgroundKind.KEEP, None, (), reason)
     feeling = infer_mood(recipe, people)
@@ -167,17 +170,17 @@ def _is_free(recipe: Recipe, people: People, segmented: Segmentation) -> bool:
     Users who place the people elsewhere, have drawn or sent the matte, or have asked for whatever
     stands out, have decided.
     """
-    is_auto = recipe.background.kind == BackgroundKind.AUTO
     given = people.is_drawn or recipe.mask == Mask.UPLOAD
-    names_model = recipe.models[TaskName.SEGMENTATION] != AUTO
-    was_asked = segmented.any_subject and (recipe.subject != Subject.AUTO or names_model)
-    return is_auto and not given and not recipe.framing.moves_people and not was_asked
+    was_asked = segmented.any_subject and (
+        recipe.subject != Subject.AUTO or recipe.models[TaskName.SEGMENTATION] != AUTO
+    )
+    decided = given or recipe.framing.moves_people or was_asked
+    return recipe.background.kind == BackgroundKind.AUTO and not decided
 
 
 def _suit_subject(designs: tuple[Preset, ...], segmented: Segmentation) -> tuple[Preset, ...]:
     """Return the designs for what was cut out; all where a style has no light paper."""
-    is_any = segmented.any_subject
-    papers = tuple(each for each in designs if is_any and each.name in LIGHT_PAPERS)
+    papers = tuple(each for each in designs if segmented.any_subject and each.name in LIGHT_PAPERS)
     return papers or designs
 
 
@@ -196,18 +199,22 @@ def _use_requested(asked: Background, collection: Collection) -> ChosenBackgroun
     return ChosenBackground(asked.kind, None, (), f"asked for: {what}", blur=blur)
 
 
-def find_reason_to_keep(segmented: SegmentationFacts, *, photo_height: int) -> str | None:
+def find_reason_to_keep(
+    segmented: SegmentationFacts, sitters: SubjectStats, *, photo_size: tuple[int, int]
+) -> str | None:
     """Return why the background of a photo of people is kept; None to replace it.
 
-    photo_height: of the upright photo, in pixels.
+    No other place shares colored light.
+    photo_size: width and height of the upright photo, in pixels.
     """
     if segmented.any_subject:
         return (
             "no person was found: the photo is kept, with better light; ask for subject=any to cut"
             " out what stands out"
         )
-    tallest = max((person.box[3] for person in segmented.found or ()), default=photo_height)
-    if segmented.coverage < SUBJECT_SHARE and tallest < SUBJECT_HEIGHT * photo_height:
+    _, height = photo_size
+    tallest = max((person.box[3] for person in segmented.found or ()), default=height)
+    if segmented.coverage < SUBJECT_SHARE and tallest < SUBJECT_HEIGHT * height:
         return (
             f"people take {segmented.coverage:.0%} of the photo: the place is kept, with better"
             " light"
@@ -218,17 +225,12 @@ def find_reason_to_keep(segmented: SegmentationFacts, *, photo_height: int) -> s
             " with better light"
         )
     spread, unclaimed = segmented.outline_spread or 0, segmented.unclaimed_share or 0
-    is_doubtful = spread > MAX_OUTLINE_SPREAD or unclaimed > MAX_UNCLAIMED_SHARE
-    if segmented.needs_review or is_doubtful:
+    most = max(MAX_OUTLINE_SPREAD, SURE_SPREAD_PX / max(photo_size))
+    if segmented.needs_review or spread > most or unclaimed > MAX_UNCLAIMED_SHARE:
         return (
             "the outline of the people is not certain enough for another background: their own is"
             " kept, with better light"
         )
+    if sitters.colored_light:
+        return "the light is colored: the photo's own background is kept, with better light"
     return None
-
-
-def find_reason_in_light(sitters: SubjectStats) -> str | None:
-    """Return why a photo in colored light is kept; None where other places share its light."""
-    if not sitters.colored_light:
-        return None
-    return "the light is colored: the photo's own background is kept, with better light"

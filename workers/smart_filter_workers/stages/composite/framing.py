@@ -314,17 +314,14 @@ def _heads(seen: FramingSubject, air: float = HEAD_ROOM) -> Box:
 
 def _face_height(seen: FramingSubject) -> float:
     """Return the median height of the faces, in pixels of the photo."""
-    return _median([face.box[3] for face in seen.faces])
+    heights = sorted(face.box[3] for face in seen.faces)
+    return heights[len(heights) // 2]
 
 
 def _eyes(faces: Sequence[Face]) -> float:
     """Return the mean y of the faces' eyes, in pixels of the photo."""
     heights = [eye[1] for face in faces for eye in face.landmarks[:2]]
     return sum(heights) / len(heights)
-
-
-def _median(values: Sequence[float]) -> float:
-    return sorted(values)[len(values) // 2]
 
 
 def _largest_inside(window: Box, shape: float) -> Box:

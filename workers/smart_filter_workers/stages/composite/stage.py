@@ -65,7 +65,8 @@ from smart_filter_workers.stages.composite.document.checks import Portrait, find
 from smart_filter_workers.stages.composite.document.photo_content import hide_bars
 from smart_filter_workers.stages.composite.filters import drawing
 from smart_filter_workers.stages.composite.framing import Box, FramingSubject
-from smart_filter_workers.stages.composite.models.base import Compositor, CutOut
+from smart_filter_workers.stages.composite.look import light
+from smart_filter_workers.stages.composite.models.base import Compositor, CutOut, apply_curves
 from smart_filter_workers.stages.composite.outputs import Origin
 
 
@@ -180,12 +181,13 @@ def _add_picture(
     origin: Origin,
 ) -> tuple[CompositeResult, Srgb8 | Srgba8]:
     """Return the result with the files of the people on their background, and the picture."""
-    recipe, frame, curve = inputs.recipe, origin.frame, None
+    recipe, frame, curves = inputs.recipe, origin.frame, None
     if chosen.kind == BackgroundKind.KEEP and recipe.background.kind == BackgroundKind.AUTO:
-        curve = background.find_curve(inputs.prepared.proxy_srgb)
+        curves = light.find_curves(inputs.prepared.proxy_srgb)
     is_photo = background.is_photo(chosen)
     if cut is None or is_photo:
-        picture: Srgb8 | Srgba8 = background.keep_photo(inputs.photo.srgb, curve, frame)
+        lit = apply_curves(curves, inputs.photo.srgb)
+        picture: Srgb8 | Srgba8 = background.place_photo(lit, frame)
     else:
         picture, contrast = _picture(compositor, cut, chosen, inputs, faces=faces, frame=frame)
         chosen = replace(chosen, contrast=contrast)
@@ -193,7 +195,7 @@ def _add_picture(
     changes = outputs.list_changes(
         None if is_photo else BackgroundKind(chosen.kind),
         filters,
-        is_lit=curve is not None,
+        is_lit=curves is not None,
         has_logo=inputs.logo is not None,
     )
     made = replace(made, background=chosen, filters=filters)

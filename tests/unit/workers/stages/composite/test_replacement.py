@@ -4,13 +4,16 @@ import dataclasses
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from smart_filter_shared.results import LowerEnd, SegmentationFacts
 from smart_filter_tests.subjects import a_subject
 from smart_filter_wire.findings import Person
-from smart_filter_workers.stages.composite import background, choose_background
+from smart_filter_workers.backgrounds.choice.subject_stats import SubjectStats
+from smart_filter_workers.stages.composite import choose_background
+from smart_filter_workers.stages.composite.look import light
 
-PHOTO_HEIGHT = 1000
+SIZE = 1000, 1000
 SURE = SegmentationFacts(
     coverage=0.3,
     confidence=0.97,
@@ -18,10 +21,12 @@ SURE = SegmentationFacts(
 )
 
 
-def decide(**changes: object) -> str | None:
+def decide(sitters: SubjectStats | None = None, /, **changes: object) -> str | None:
+    photo_size = changes.pop("photo_size", SIZE)
     return choose_background.find_reason_to_keep(
         dataclasses.replace(SURE, **changes),  # type: ignore[arg-type]
-        photo_height=PHOTO_HEIGHT,
+        sitters or a_subject(),
+        photo_size=photo_size,  # type: ignore[arg-type]
     )
 
 
@@ -38,11 +43,11 @@ SPREAD, SHARE = choose_background.MAX_OUTLINE_SPREAD, choose_background.MAX_UNCL
         ({"coverage": 0.06}, None),
         ({"outline_spread": 1.1 * SPREAD}, ""),
         ({"outline_spread": 0.9 * SPREAD}, None),
+        # Half a pixel.
+        ({"outline_spread": 1.1 * SPREAD, "photo_size": (240, 320)}, None),
         ({"unclaimed_share": 1.1 * SHARE}, ""),
-        ({"unclaimed_share": 0.9 * SHARE}, None),
         ({"confidence": 0.8, "needs_review": True}, ""),
         ({"lower_end": LowerEnd.OTHER}, "sit, lie or jump"),
-        ({"lower_end": LowerEnd.OTHER, "needs_review": True}, "sit, lie or jump"),
         *(({"lower_end": end}, None) for end in set(LowerEnd) - {LowerEnd.OTHER}),
         ({"any_subject": True, "confidence": None, "found": None}, "no person was found"),
         # A model without confidence.
@@ -59,8 +64,7 @@ def test_background_is_kept_for_a_reason(changes: dict[str, object], reason: str
 def test_photo_in_colored_light_is_kept() -> None:
     colored = dataclasses.replace(a_subject(), colored_light=True)
 
-    assert choose_background.find_reason_in_light(colored) is not None
-    assert choose_background.find_reason_in_light(a_subject()) is None
+    assert decide(colored) is not None
 
 
 def test_people_of_a_model_without_confidence_are_replaced() -> None:
@@ -68,37 +72,34 @@ def test_people_of_a_model_without_confidence_are_replaced() -> None:
 
 
 def test_photo_with_good_light_is_left_as_it_is() -> None:
-    gray = np.arange(256).astype(np.uint8)
-    even = np.concatenate([gray, np.full(200, 118, np.uint8)])
+    even = np.append(np.arange(256), [118] * 200).astype(np.uint8)
 
-    assert background.find_curve(np.dstack([even[None]] * 3)) is None
-
-
-def test_dull_photo_gets_black_white_and_a_brighter_middle() -> None:
-    dull = np.linspace(12, 150, 400).astype(np.uint8)
-
-    curve = background.find_curve(np.dstack([dull[None]] * 3))
-
-    assert curve is not None
-    assert curve[12] == 0
-    assert curve[81] > 81
-    assert (np.diff(curve.astype(int)) >= 0).all()
+    assert light.find_curves(np.dstack([even[None]] * 3)) is None
 
 
-def test_bright_photo_gets_no_darker_faces() -> None:
-    """A window fills most of it, and faces before it lie between the levels of shadows and skin."""
-    before_window = np.concatenate([np.linspace(20, 140, 100), np.full(300, 235)]).astype(np.uint8)
+@pytest.mark.parametrize(
+    ("photo", "level", "least", "most"),
+    [
+        # A dull photo gets a brighter middle.
+        (np.linspace(12, 150, 400), 81, 82, 140),
+        # A window fills most of it, and faces before it lie between shadows and skin.
+        (np.append(np.linspace(20, 140, 100), [235] * 300), 120, 120, 160),
+        (np.repeat([3, 40], [300, 100]), 40, 0, 69),  # night
+    ],
+)
+def test_light_is_corrected(photo: NDArray[np.float64], level: int, least: int, most: int) -> None:
+    curves = light.find_curves(np.dstack([photo[None].astype(np.uint8)] * 3))
 
-    curve = background.find_curve(np.dstack([before_window[None]] * 3))
-
-    assert curve is not None
-    assert curve[120] >= 120
+    assert curves is not None
+    assert least <= curves[level, 1] <= most
 
 
-def test_night_stays_night() -> None:
-    night = np.concatenate([np.full(300, 3), np.full(100, 40)]).astype(np.uint8)
+@pytest.mark.parametrize(("tint", "is_kept"), [((8, -4, 10), False), ((8, 0, -8), True)])
+def test_only_warm_tints_of_grays_are_kept(tint: tuple[int, int, int], *, is_kept: bool) -> None:
+    tinted = (np.arange(20, 236)[None, :, None] + np.array(tint)).astype(np.uint8)
 
-    curve = background.find_curve(np.dstack([night[None]] * 3))
+    curves = light.find_curves(tinted)
 
-    assert curve is not None
-    assert curve[40] < 70
+    assert curves is not None
+    gray = curves[tinted[0, 100], range(3)]
+    assert bool(np.ptp(gray) > 0.8 * np.ptp(tint)) is is_kept

@@ -11,6 +11,8 @@ on the mean color of all pixels, keeps faces and a red dress unchanged.
 Source: Reinhard et al. 2001, "Color transfer between images"; Huo et al. 2006, "Robust automatic
 white balance algorithm using gray color points in images".
 
+Correct the light of a photo that is kept.
+
 Light wrap: the background's light on the people's edge, as a camera shows it.
 
 A lens spreads a little of all light, and a surface seen at a grazing angle reflects the light
@@ -57,6 +59,24 @@ MAX_SKIN_TURN: Final = 0.12
 SKIN_PALES, SKIN_GLOWS = -0.08, 0.2
 # Without a face: the mean of skins' OKLab a and b, hue 52 degrees.
 SKIN_AB: Final = (0.043, 0.055)
+# A photo that is kept loses this share of the tint of its grays, found in three ranges of lightness
+# and mixed between their middles: filters tint shadows and lights in different colors. Each range
+# needs grays, too. Chosen by looking at 30 photos of streets and 41 portraits.
+KEPT_CORRECTION: Final = 0.8
+KEPT_RANGES: Final = ((0.12, 0.45), (0.45, 0.68), (0.68, 0.97))
+# Levels of 255. The darkest and the brightest 0.5 % of a photo become black and white, if they are
+# no farther from them than this: fog and night stay what they are. A photo whose lights are darker
+# is underexposed. Chosen by looking at 36 dim photos.
+CLIPPED_PERCENT: Final = 0.5
+MOST_BLACK, MOST_WHITE = 14, 70
+# A dark median moves this share of the way to the middle gray of sRGB, by this exponent at least. A
+# bright one stays: it often is a window's or a sky's, and the faces before it would get darker, as
+# blind judges saw in three of 41 photos.
+MIDDLE_LEVEL: Final = 118
+MIDDLE_SHARE: Final = 0.5
+LEAST_EXPONENT: Final = 0.82
+# Curves that move no level by more than this are not applied.
+UNSEEN_LEVELS: Final = 4
 _RGB: Final = 3
 
 # Chosen by looking. Shares of the picture's longer side: the reach of the light, and the size of
@@ -117,8 +137,9 @@ def find_change(
     people = photo[is_person]
     if not len(people):
         return None
-    tint = BOUNCE_SHARE * there[:, 1:].mean(axis=0) - TINT_CORRECTION * _tint(photo)
-    tint = _limit_for_skin(_limit_length(tint, MAX_TINT), _skin(cut, faces))
+    tint = BOUNCE_SHARE * there[:, 1:].mean(axis=0) - TINT_CORRECTION * _tint(photo, GRAY_LIGHTNESS)
+    tint *= min(1.0, MAX_TINT / max(float(np.hypot(*tint)), 1e-6))
+    tint = _limit_for_skin(tint, _skin(cut, faces))
     pivot = float(np.clip(people[:, 0].mean(), *ORDINARY_LIGHTNESS))
     lightness = EXPOSURE_SHARE * (float(there[:, 0].mean()) - pivot)
     spread = float(there[:, 0].std()) / max(float(people[:, 0].std()), 1e-3)
@@ -147,6 +168,34 @@ def build_curves(change: ColorChange) -> NDArray[np.float32]:
     return np.maximum.accumulate(levels, axis=0)
 
 
+def find_curves(proxy_srgb: Srgb8) -> NDArray[np.uint8] | None:
+    """Return the curves, as of CutOut, that correct a photo's light; None if its light is fine.
+
+    proxy_srgb: (h, w, 3) uint8 sRGB, the photo or a small copy.  Grays lose cold and purple tints.
+    A warm one stays: it is lamps or the evening sun, and faces without it look ill.
+    """
+    photo = _lab(coarse_grid.sample_picture(proxy_srgb))
+    tints = np.array([_tint(photo, span) for span in KEPT_RANGES])
+    tints[tints[:, 1] > 0] = 0
+    lightness = np.cbrt(colors.srgb_to_linear(np.arange(256, dtype=np.float32)))
+    # Black has no room for a tint.
+    shares = -KEPT_CORRECTION * np.minimum(1, lightness / KEPT_RANGES[0][0])
+    middles = np.mean(KEPT_RANGES, axis=1)
+    a, b = (shares * np.interp(lightness, middles, tint) for tint in tints.T)
+    light = colors.oklab_to_linear(np.stack([lightness, a, b], axis=1).astype(np.float32))
+    neutral = np.maximum.accumulate(colors.linear_to_srgb(light), axis=0)
+
+    luma = cv2.cvtColor(proxy_srgb, cv2.COLOR_RGB2GRAY)
+    dark, middle, bright = np.percentile(luma, (CLIPPED_PERCENT, 50, 100 - CLIPPED_PERCENT))
+    black, white = min(dark, MOST_BLACK), max(bright, 255 - MOST_WHITE)
+    share = np.clip((middle - black) / (white - black), 0.02, 0.98)
+    wanted = share + MIDDLE_SHARE * (MIDDLE_LEVEL / 255 - share)
+    exponent = np.clip(np.log(wanted) / np.log(share), LEAST_EXPONENT, 1)
+    levels = np.clip((neutral - black) / (white - black), 0, 1) ** exponent * 255
+    moved = np.abs(levels - np.arange(256)[:, None]).max()
+    return None if moved < UNSEEN_LEVELS else np.rint(levels).astype(np.uint8)
+
+
 def _lab(pixels: NDArray[np.uint8]) -> Floats:
     """Return the OKLab of the opaque pixels among some, (N, 3)."""
     flat = pixels.reshape(-1, pixels.shape[2])
@@ -156,10 +205,10 @@ def _lab(pixels: NDArray[np.uint8]) -> Floats:
     return colors.linear_to_oklab(light[flat[:, :_RGB]])
 
 
-def _tint(photo: Floats) -> Floats:
+def _tint(photo: Floats, lightness: tuple[float, float]) -> Floats:
     """Return the tint of a photo's light by its grays, OKLab a and b; 0 where there are few."""
     chroma = np.hypot(photo[:, 1], photo[:, 2])
-    low, high = GRAY_LIGHTNESS
+    low, high = lightness
     gray = photo[(chroma < GRAY_CHROMA) & (photo[:, 0] > low) & (photo[:, 0] < high)]
     if len(gray) < MIN_GRAY_SHARE * len(photo):
         return np.zeros(2, np.float32)
@@ -188,10 +237,6 @@ def _limit_for_skin(tint: Floats, skin: Floats) -> Floats:
     turn = float(np.clip(tint @ aside, -MAX_SKIN_TURN * chroma, MAX_SKIN_TURN * chroma))
     more = float(np.clip(tint @ along, SKIN_PALES * chroma, SKIN_GLOWS * chroma))
     return np.asarray(more * along + turn * aside, np.float32)
-
-
-def _limit_length(vector: Floats, most: float) -> Floats:
-    return np.asarray(vector * min(1.0, most / max(float(np.hypot(*vector)), 1e-6)), np.float32)
 
 
 def _apply_curves(curves: NDArray[np.float32], srgb: Floats) -> Floats:

@@ -31,7 +31,7 @@ from smart_filter_workers.stages.composite.edges.edge_learning import (
     Effort,
 )
 from smart_filter_workers.stages.composite.edges.edge_pixels import EdgePixels, find_edge_pixels
-from smart_filter_workers.stages.composite.models.base import Compositor, CutOut
+from smart_filter_workers.stages.composite.models.base import Compositor, CutOut, apply_curves
 
 CARD: Final = ModelCard(
     name="layers",
@@ -174,7 +174,7 @@ def _lay_whole(cut: CutOut, ground: Srgb8 | Srgba8) -> None:
         if not width:
             continue
         part = rows, slice(left, left + width)
-        people = apply_curves(cut, cut.photo_srgb[part])
+        people = apply_curves(cut.curves, cut.photo_srgb[part])
         if ground.shape[2] == _RGBA:
             people = np.asarray(cv2.cvtColor(people, cv2.COLOR_RGB2RGBA), np.uint8)
         cv2.copyTo(people, whole[:, part[1]], ground[part])
@@ -183,7 +183,7 @@ def _lay_whole(cut: CutOut, ground: Srgb8 | Srgba8) -> None:
 def _unmix(cut: CutOut, edge: EdgePixels) -> tuple[Floats, Floats]:
     """Return alpha, (1, n, 1), and the people's colors, (1, n, 3), of edge pixels."""
     alpha = np.divide(edge.take(cut.matte), WHOLE, dtype=np.float32)[..., np.newaxis]
-    colors = apply_curves(cut, edge.take(cut.photo_srgb)).astype(np.float32)
+    colors = apply_curves(cut.curves, edge.take(cut.photo_srgb)).astype(np.float32)
     if cut.own_colors:
         return alpha, colors
     people = edge_pixels.unmix_foreground(
@@ -308,10 +308,3 @@ def _around(boxes: Sequence[PeopleBox]) -> PeopleBox:
         max(box.right for box in boxes),
         max(box.bottom for box in boxes),
     )
-
-
-def apply_curves(cut: CutOut, srgb: Srgb8) -> Srgb8:
-    """Return some of the photo's pixels, (h, w, 3) uint8, with the cut-out's curves applied."""
-    if cut.curves is None:
-        return srgb
-    return np.asarray(cv2.LUT(srgb, cut.curves[np.newaxis]), np.uint8)

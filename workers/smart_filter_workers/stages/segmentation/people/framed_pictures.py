@@ -171,19 +171,14 @@ def _find_edges(hull: Points, normal: Points, pieces: Points) -> list[_Edge]:
     order = np.flatnonzero(is_beyond & (lengths >= (span.max() - span.min()) / 4))
     for index in order[np.argsort(gaps[order])]:
         line, offset = normals[index], float(offsets[index])
-        if any(_are_alike(edge, starts[index], ends[index]) for edge in edges):
+        piece = np.stack([starts[index], ends[index]])
+        if any(np.abs(piece @ edge.normal - edge.offset).max() <= TOLERANCE_PX for edge in edges):
             continue
         apart = np.maximum(np.abs(starts @ line - offset), np.abs(ends @ line - offset))
         edges.append(_Edge(line, offset, pieces[apart <= TOLERANCE_PX].reshape(-1, 2, 2)))
         if len(edges) == EDGES:
             break
     return edges
-
-
-def _are_alike(edge: _Edge, start: Points, end: Points) -> bool:
-    return bool(
-        max(abs(point @ edge.normal - edge.offset) for point in (start, end)) <= TOLERANCE_PX
-    )
 
 
 def _is_quadrilateral(edges: Sequence[_Edge], photo_px: int) -> bool:

@@ -9,7 +9,7 @@ shows a face is a subject, however far behind.
 """
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
@@ -315,10 +315,7 @@ def split_bystanders(
     bystanders: list[Person] = []
     for person in persons:
         is_small = math.sqrt(person.area_px) < MAX_BYSTANDER_SIZE * math.sqrt(largest_px)
-        (bystanders if is_small and not _has_one(person, faces) else staying).append(person)
+        outline = person.outline
+        shows_face = any(outline[find_middle(face, outline)] for face in faces)
+        (bystanders if is_small and not shows_face else staying).append(person)
     return staying, bystanders
-
-
-def _has_one(person: Person, faces: Iterable[Box]) -> bool:
-    """Return whether the middle of a face lies in the person's outline."""
-    return any(person.outline[find_middle(face, person.outline)] for face in faces)

@@ -129,15 +129,16 @@ def _join_sightings(sightings: Sequence[_Sighting], others: Sequence[_Sighting])
     """Return each person once, with all that windows show of them, and none of the others."""
     joined: list[_Sighting] = []
     for sighting in sightings:
-        same = [other for other in (*joined, *others) if _are_same(sighting, other)]
+        seen = sighting.matte > HALF_LEVEL
+        same = [
+            other
+            for other in (*joined, *others)
+            if np.count_nonzero(seen & (other.matte > HALF_LEVEL))
+            >= SAME_SHARE * max(1, min(sighting.area_px, other.area_px))
+        ]
         if not same:
             joined.append(sighting)
         elif len(same) == 1 and same[0] in joined and sighting.is_close:
             matte = np.maximum(same[0].matte, sighting.matte)
             joined[joined.index(same[0])] = replace(same[0], matte=matte)
     return joined
-
-
-def _are_same(sighting: _Sighting, other: _Sighting) -> bool:
-    shared = np.count_nonzero((sighting.matte > HALF_LEVEL) & (other.matte > HALF_LEVEL))
-    return bool(shared >= SAME_SHARE * max(1, min(sighting.area_px, other.area_px)))

@@ -94,14 +94,12 @@ def _spot(spots: NDArray[np.float64], scene: Scene) -> Point | None:
         if (
             inside
             and not scene.covered(point)
-            and not any(_is_on_head(point, other) for other in scene.heads)
+            and all(
+                math.dist(point, other.at(0, -0.2)) >= 1.8 * other.unit for other in scene.heads
+            )
         ):
             return point
     return None
-
-
-def _is_on_head(point: Point, head: Head) -> bool:
-    return math.dist(point, head.at(0, -0.2)) < 1.8 * head.unit
 
 
 def _level(picture: Srgb8 | Srgba8, point: Point) -> float:
