@@ -421,10 +421,3 @@ def required_stages(recipe: Recipe) -> tuple[StageName, ...]:
     ):
         asked.add(Output.DEBUG)  # the one output that needs segmentation alone
     return tuple(stage.name for stage in PIPELINE if stage.imports_photo or stage.outputs & asked)
-
-
-def has_alpha(css_color: str) -> bool:
-    """Return whether a valid CSS color is not fully opaque."""
-    from coloraide import Color  # noqa: PLC0415 - takes 0.1 s and 6 MB, and few jobs need it
-
-    return Color(css_color).alpha() < 1
