@@ -28,7 +28,7 @@ def main() -> None:
         page.unlink()
     for code in PAGES:
         (folder / f"{code}.md").write_text(problem.render_markdown(code))
-    (folder / "README.md").write_text(problem.render_index())
+    (folder / "README.md").write_text(_render_index())
 
 
 def write_tables(page: str) -> str:
@@ -87,3 +87,16 @@ def _meaning(field: RecipeField) -> str:
 
 if __name__ == "__main__":
     main()
+
+
+def _render_index() -> str:
+    """Return the index of all pages as Markdown."""
+    rows = "\n".join(
+        f"| {kind.status.value} | [`{code}`]({code}.md) | {kind.title} |"
+        for code, kind in sorted(problem.KINDS.items(), key=lambda item: (item[1].status, item[0]))
+    )
+    return (
+        "# Problems\n\nEvery error is a problem document (RFC 9457). The service shows each of "
+        f"these pages at `{problem.PAGES_PATH}/CODE`; the header `Link` of a problem leads to its "
+        f"page.\n\n| status | code | title |\n|---|---|---|\n{rows}\n"
+    )

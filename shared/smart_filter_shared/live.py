@@ -20,6 +20,7 @@ from smart_filter_shared.errors import Unauthorized
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.recipe import Background, BackgroundKind
 from smart_filter_shared.recipe import background as words
+from smart_filter_shared.recipe.declaration import has_alpha
 
 LIFETIME_SECONDS: Final = 60
 # How often a connection should get a new token: one can be missed.
@@ -142,12 +143,6 @@ def parse_background(text: str) -> Background:
     asked = words.parse_background(text)
     if asked.kind in _REFUSED:
         raise ValueError(_REFUSED[asked.kind])
-    if asked.kind == BackgroundKind.COLOR and _is_translucent(asked.value or ""):
+    if asked.kind == BackgroundKind.COLOR and has_alpha(asked.value or ""):
         raise ValueError("frames are JPEG, which has no transparency; use an opaque color")
     return asked
-
-
-def _is_translucent(css_color: str) -> bool:
-    from coloraide import Color  # noqa: PLC0415 - takes 0.1 s and 6 MB, and few jobs need it
-
-    return Color(css_color).alpha(nans=False) < 1

@@ -14,7 +14,7 @@ from smart_filter_tests.pictures import half_red, noise, prepared_photo
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.models.catalog import RESEARCH_WEIGHTS_OFF
-from smart_filter_workers.networks.runtimes import onnx_network
+from smart_filter_workers.networks.runtimes import litert, onnx_network
 from smart_filter_workers.networks.runtimes.network_cache import MAX_OPEN
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.segmentation.models import onnx, yolo
@@ -211,3 +211,17 @@ def test_shrunk_arena_gives_back_what_a_pass_has_left() -> None:
     # The network multiplies and adds: two pictures of 64 MB are alive at once.
     assert kept - resources.resident_bytes() > 60_000_000
     assert network(np.zeros((1, 3, 64, 64), np.float32))[0].shape == (1, 1, 64, 64)
+
+
+def test_closed_interpreters_give_back_their_memory_and_open_again(weights_folder: Path) -> None:
+    network = litert.LiteRtNetwork(weights_folder / "pose_landmark_full.tflite")
+    picture = np.zeros((1, 256, 256, 3), np.float32)
+    network(picture)
+    kept = resources.resident_bytes()
+
+    litert.close_idle()
+    resources.get_limit(None).give_back()
+
+    # 44 MB with the file, of which 6 are kept.
+    assert kept - resources.resident_bytes() > 25_000_000
+    assert network(picture)

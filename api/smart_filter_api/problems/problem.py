@@ -342,19 +342,6 @@ def render_html(code: str) -> str:
     )
 
 
-def render_index() -> str:
-    """Return the index of all pages as Markdown."""
-    rows = "\n".join(
-        f"| {kind.status.value} | [`{code}`]({code}.md) | {kind.title} |"
-        for code, kind in sorted(KINDS.items(), key=lambda item: (item[1].status, item[0]))
-    )
-    return (
-        "# Problems\n\nEvery error is a problem document (RFC 9457). The service shows each of "
-        f"these pages at `{PAGES_PATH}/CODE`; the header `Link` of a problem leads to its "
-        f"page.\n\n| status | code | title |\n|---|---|---|\n{rows}\n"
-    )
-
-
 def _example_json(code: str) -> str:
     example = example_problem(code)
     return adapter(Problem).dump_json(example, exclude_none=True, indent=2).decode()

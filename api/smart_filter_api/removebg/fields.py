@@ -15,9 +15,9 @@ from smart_filter_api.removebg.errors import Fault, RequestRefused
 from smart_filter_shared.catalog.scalars import format_number, quote_value
 from smart_filter_shared.priority import Priority
 from smart_filter_shared.recipe import Length, Output, Subject
-from smart_filter_shared.recipe.declaration import is_color, suggest_color
+from smart_filter_shared.recipe.declaration import has_alpha, is_color, suggest_color
 from smart_filter_shared.recipe.fields import Fields
-from smart_filter_shared.recipe.recipe import declared_fields, has_alpha
+from smart_filter_shared.recipe.recipe import declared_fields
 from smart_filter_shared.security import urls
 from smart_filter_shared.security.outbound_rules import OutboundRules
 

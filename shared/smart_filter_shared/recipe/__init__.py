@@ -37,6 +37,5 @@ from smart_filter_shared.recipe.recipe import (
     Recipe,
     Subject,
     format_persons,
-    has_alpha,
     required_stages,
 )

@@ -12,7 +12,13 @@ from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.errors import Contradiction, FieldError
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.recipe.background import BackgroundKind
-from smart_filter_shared.recipe.declaration import AUTO, Output, RecipeField, json_pointer
+from smart_filter_shared.recipe.declaration import (
+    AUTO,
+    Output,
+    RecipeField,
+    has_alpha,
+    json_pointer,
+)
 from smart_filter_shared.recipe.files import Provenance
 from smart_filter_shared.recipe.framing import Crop, Require, matches_aspect
 from smart_filter_shared.recipe.recipe import (
@@ -22,7 +28,6 @@ from smart_filter_shared.recipe.recipe import (
     Recipe,
     Subject,
     declared_fields,
-    has_alpha,
 )
 
 # What to do about a contradiction, and the fields at fault.

@@ -11,6 +11,7 @@ Spellings share the word `auto`, colors and JSON pointers.
 
 import dataclasses
 import math
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -43,6 +44,8 @@ FIRST_VERSION: Final = "0.1"
 Word = TypeVar("Word", bound=StrEnum)
 
 AUTO: Final = "auto"
+# Colors that need no library: no transparency.
+_OPAQUE: Final = re.compile(r"#(?:[0-9a-fA-F]{3}){1,2}")
 # Bytes that `max_bytes` may ask for.
 MAX_BYTES_LOWER_BOUND: Final = 10_000
 MAX_BYTES_UPPER_BOUND: Final = 1_000_000_000
@@ -264,6 +267,8 @@ def _readable(kind: Any, declared: Field) -> Any:  # noqa: ANN401 - types
 
 def is_color(text: str) -> bool:
     """Return whether a text is a CSS color with finite sRGB levels."""
+    if _OPAQUE.fullmatch(text):
+        return True
     from coloraide import Color  # noqa: PLC0415 - takes 0.1 s and 6 MB, and few jobs need it
 
     try:
@@ -273,6 +278,15 @@ def is_color(text: str) -> bool:
         )
     except OverflowError:
         return False
+
+
+def has_alpha(css_color: str) -> bool:
+    """Return whether a valid CSS color is not fully opaque."""
+    if _OPAQUE.fullmatch(css_color):
+        return False
+    from coloraide import Color  # noqa: PLC0415 - as above
+
+    return Color(css_color).alpha(nans=False) < 1
 
 
 def suggest_color(text: str) -> str:

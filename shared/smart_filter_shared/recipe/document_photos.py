@@ -20,7 +20,11 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 from smart_filter_shared import documents
 from smart_filter_shared.catalog.scalars import quote_value
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_shared.recipe.declaration import MAX_BYTES_LOWER_BOUND, MAX_BYTES_UPPER_BOUND
+from smart_filter_shared.recipe.declaration import (
+    MAX_BYTES_LOWER_BOUND,
+    MAX_BYTES_UPPER_BOUND,
+    has_alpha,
+)
 from smart_filter_shared.suggestions import did_you_mean
 
 OWN_ROWS: Final = "SMART_FILTER_DOCUMENTS"
@@ -100,8 +104,6 @@ class DocumentPhoto:
 
     def __post_init__(self) -> None:
         """Raise ValueError for figures that no photo has."""
-        from coloraide import Color  # noqa: PLC0415 - takes 0.1 s and 6 MB, and few jobs need it
-
         height = self.size[1]
         above = 0 if self.above is None else self.above[0]
         eyes = 0 if self.eyes is None else self.eyes[1]
@@ -113,7 +115,7 @@ class DocumentPhoto:
             f"heights are over {_MAX_PX_PER_MM} pixels for each mm of size": self.heights[1]
             > _MAX_PX_PER_MM * height,
             "give eyes or above, not both": None not in {self.eyes, self.above},
-            "a color is not opaque": any(Color(each).alpha() < 1 for each in self.backgrounds),
+            "a color is not opaque": any(map(has_alpha, self.backgrounds)),
         }
         for fault, applies in faults.items():
             if applies:

@@ -426,10 +426,3 @@ def required_stages(recipe: Recipe) -> tuple[StageName, ...]:
         or stage.outputs & asked
         or (finds_people and stage.name == StageName.SEGMENTATION)
     )
-
-
-def has_alpha(css_color: str) -> bool:
-    """Return whether a valid CSS color is not fully opaque."""
-    from coloraide import Color  # noqa: PLC0415 - takes 0.1 s and 6 MB, and few jobs need it
-
-    return Color(css_color).alpha() < 1

@@ -13,7 +13,7 @@ from smart_filter_shared.errors import ModelNotLoaded, SetupFailed, TryAgain
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.models.catalog import ModelCatalog, ModelFile
-from smart_filter_workers.networks.runtimes import onnx_network
+from smart_filter_workers.networks.runtimes import litert, onnx_network
 from smart_filter_workers.system.resources import MemoryLimit
 from smart_filter_workers.weights import files
 from smart_filter_workers.weights.trained_weights import TrainedWeights
@@ -112,6 +112,7 @@ class ModelCache:
 
     def give_back(self) -> None:
         """Return to the system the memory that networks keep between two passes."""
+        litert.close_idle()
         onnx_network.shrink_arena()
         self._memory_limit.give_back()
 

@@ -69,7 +69,7 @@ KEPT_RANGES: Final = ((0.12, 0.45), (0.45, 0.68), (0.68, 0.97))
 # is underexposed. Chosen by looking at 36 dim photos.
 CLIPPED_PERCENT: Final = 0.5
 MOST_BLACK, MOST_WHITE = 14, 70
-# Share of these changes that is made: blind judges found all of it harsh or burnt in 8 of 60 photos.
+# Share of these changes that is made: blind judges found all of it harsh in 8 of 60 photos.
 STRETCH_SHARE: Final = 0.5
 # A dark median moves this share of the way to the middle gray of sRGB, by this exponent at least. A
 # bright one stays: it often is a window's or a sky's, and the faces before it would get darker, as
