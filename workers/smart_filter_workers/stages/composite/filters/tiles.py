@@ -1,10 +1,11 @@
 """Paste small drawings onto a picture, such as one wearable on each selected head."""
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,6 +85,25 @@ class TilePlacement:
     def scale(self) -> float:
         """The length of the longer unit vector, in pixels."""
         return float(max(np.hypot(*self.right), np.hypot(*self.down)))
+
+    @classmethod
+    def leaning(cls, head: Head, middle: Point, radians: float) -> Self:
+        """Return the placement of a drawing that leans to one side of a head."""
+        cos, sin = head.unit * math.cos(radians), head.unit * math.sin(radians)
+        across, above = head.across, head.up
+        right = (cos * across[0] - sin * above[0], cos * across[1] - sin * above[1])
+        down = (-cos * above[0] - sin * across[0], -cos * above[1] - sin * across[1])
+        return cls(middle, right, down)
+
+    @classmethod
+    def turning(cls, head: Head, middle: Point) -> Self:
+        """Return the placement of a drawing that turns with a head.
+
+        Its width follows the visible distance of the eyes, its height the size of the head.
+        """
+        right_eye, left_eye = head.face.landmarks[:2]
+        right = (left_eye[0] - right_eye[0], left_eye[1] - right_eye[1])
+        return cls(middle, right, (-head.unit * head.up[0], -head.unit * head.up[1]))
 
 
 def paste(picture: Srgb8 | Srgba8, tile: Tile, place: TilePlacement, *, light: float = 1.0) -> bool:

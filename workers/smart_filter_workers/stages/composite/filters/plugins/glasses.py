@@ -23,17 +23,9 @@ def draw(picture: Srgb8 | Srgba8, scene: Scene, parameters: Parameters) -> Filte
     def worn(head: Head) -> tuple[Tile, TilePlacement] | None:
         if head.in_profile:
             return None
-        place = _place(head)
+        middle = head.at(_NOSE_FOLLOW_SHARE * head.aside, -_BELOW_PUPILS)
+        place = TilePlacement.turning(head, middle)
         size = tiles.choose_tile_px(place, REACH)
         return tiles.load_tile(f"glasses-{kind}", REACH, size, color), place
 
     return tiles.paste_on_heads(picture, scene, str_of(parameters, "who"), worn, what=_WORDS[kind])
-
-
-def _place(head: Head) -> TilePlacement:
-    # Width follows the visible distance of the eyes, height the size of the head, so that glasses
-    # turn with the head.
-    right_eye, left_eye = head.face.landmarks[:2]
-    right = (left_eye[0] - right_eye[0], left_eye[1] - right_eye[1])
-    down = (-head.unit * head.up[0], -head.unit * head.up[1])
-    return TilePlacement(head.at(_NOSE_FOLLOW_SHARE * head.aside, -_BELOW_PUPILS), right, down)

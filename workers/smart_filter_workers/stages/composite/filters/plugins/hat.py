@@ -1,6 +1,5 @@
 """A hat on each head: a party hat, Santa's hat, a crown or a beanie."""
 
-import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -51,10 +50,4 @@ def draw(picture: Srgb8 | Srgba8, scene: Scene, parameters: Parameters) -> Filte
 def _place(head: Head, kind: str, *, leaning: int) -> TilePlacement:
     # A higher head has more hair: the hat sits higher by 0.6 of the difference.
     up = _BRIM[kind] + 0.6 * (head.crown - 2.0)
-    middle = head.at(head.skull, up)
-    angle = leaning * _LEAN_RADIANS[kind]
-    cos, sin = math.cos(angle), math.sin(angle)
-    across, above, unit = head.across, head.up, head.unit
-    right = (unit * (cos * across[0] - sin * above[0]), unit * (cos * across[1] - sin * above[1]))
-    down = (-unit * (cos * above[0] + sin * across[0]), -unit * (cos * above[1] + sin * across[1]))
-    return TilePlacement(middle, right, down)
+    return TilePlacement.leaning(head, head.at(head.skull, up), leaning * _LEAN_RADIANS[kind])

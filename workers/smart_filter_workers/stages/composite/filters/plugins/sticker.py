@@ -1,6 +1,5 @@
 """A sticker on or above each head: hearts, stars, flowers, a bow, cat's ears, a moustache."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -55,18 +54,11 @@ def draw(picture: Srgb8 | Srgba8, scene: Scene, parameters: Parameters) -> Filte
 
 def _place(head: Head, kind: Kind) -> TilePlacement:
     up = kind.up + (head.crown if kind.crown else 0.5 * (head.crown - 2.0))
-    middle = head.at(kind.across + head.skull, up)
-    cos, sin = head.unit * math.cos(kind.leans), head.unit * math.sin(kind.leans)
-    across, above = head.across, head.up
-    right = (cos * across[0] - sin * above[0], cos * across[1] - sin * above[1])
-    down = (-cos * above[0] - sin * across[0], -cos * above[1] - sin * across[1])
-    return TilePlacement(middle, right, down)
+    return TilePlacement.leaning(head, head.at(kind.across + head.skull, up), kind.leans)
 
 
 def _place_under_nose(head: Head) -> TilePlacement:
     nose, mouth = head.face.landmarks[2], head.mouth
     # Closer to the mouth than to the tip of the nose, which sticks out.
     middle = (0.42 * nose[0] + 0.58 * mouth[0], 0.42 * nose[1] + 0.58 * mouth[1])
-    right_eye, left_eye = head.face.landmarks[:2]
-    right = (left_eye[0] - right_eye[0], left_eye[1] - right_eye[1])
-    return TilePlacement(middle, right, (-head.unit * head.up[0], -head.unit * head.up[1]))
+    return TilePlacement.turning(head, middle)
