@@ -98,13 +98,15 @@ def confirm_things(
     parts, count = label_parts(people > HALF_LEVEL)
     seen = np.bincount(parts[salient > HALF_LEVEL], minlength=count)
     is_seen = seen >= SEEN * measure_areas(parts, count)
+    both = cv2.addWeighted(salient, 1 / 2, mirrored, 1 / 2, 0)
     for candidate in candidates:
         window, thing = candidate.window, candidate.pixels
         touched = parts[window][_dilate(thing, pixels=1)]
         person = np.bincount(touched[touched > 0]).argmax()
         likely = is_seen[person] * salient[window][thing].mean()
-        if max(likely, mirrored[window][thing].mean()) < SURE * 255:
-            continue
+        again = mirrored[window][thing].mean()
+        if max(likely, again) < SURE * 255:
+            thing = thing & (both[window] > HALF_LEVEL) & (likely + again > 2 * HALF_LEVEL)
         near = _dilate(thing, pixels=EDGE_PX)
         more = np.where(near, cv2.subtract(portrait[window], people[window]), np.uint8(0))
         added[window] = np.maximum(added[window], more)

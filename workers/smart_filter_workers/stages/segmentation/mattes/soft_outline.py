@@ -4,9 +4,8 @@ The networks agree on who is there, and their agreement is nearly hard: across h
 lens and JPEG mix colors, it takes all of a mixed pixel, and the old background shows as a rim. The
 network for portraits was trained on soft coverage and draws mixed pixels as mixed, so that their
 colors can be separated. But it loses shoulders and adds floor. A part that the two decide in
-opposite ways goes if its colors are the background's and the refiner doubts it, too; nothing is
-added. Who is there remains what the networks agree on: a mixed pixel of theirs stays above one
-half.
+opposite ways is therefore decided by its colors, and nothing is added. Who is there remains what
+the networks agree on: a mixed pixel of theirs stays above one half.
 """
 
 import math
@@ -32,9 +31,6 @@ THINNEST_PART: Final = 0.015
 # those of the background next to it. Looking at the largest parts on 40 of these photos: with 0.7,
 # wrong for a bag's end, an elbow and a clutch; with 1.0, also for dark hair before a dark shelf.
 LIKE_BACKGROUND: Final = 0.7
-# The refiner doubts a part with a lower mean level, of its higher look. Of 79 training photos with
-# 245 and above, three lose an arm or a leg; with 215, haze stays between strands of hair in seven.
-DOUBTED_BELOW: Final = 235
 # A larger part, as a share of the people's area, may be a person or a limb.
 LARGEST_PART: Final = 0.05
 # Levels up to the first are surely background, from the second on surely a person.
@@ -46,19 +42,18 @@ COLORS_SIDE_PX: Final = 320
 LEAST_SURE: Final = 0.01
 
 
-def soften_outline(matte: Matte8, portrait: Matte8, refined: Matte8, srgb: Srgb8) -> Matte8:
+def soften_outline(matte: Matte8, portrait: Matte8, srgb: Srgb8) -> Matte8:
     """Return the matte with the outline that the network for portraits draws.
 
-    matte, portrait, refined: (H, W) uint8, with at least one pixel of the matte above one half;
-    refined: the refiner's own; srgb: (H, W, 3) uint8.  Where matte and portrait are the same,
-    nothing changes.
+    matte, portrait: (H, W) uint8, with at least one pixel of the matte above one half; srgb:
+    (H, W, 3) uint8.  Where both are the same, nothing changes.
     """
     people = matte > HALF_LEVEL
     people_px = int(np.count_nonzero(people))
     thinnest = _thinnest_part(people_px)
     opposite = cv2.absdiff(matte, portrait) > HALF_LEVEL
     lost, added = (_find_thick(opposite & side, thinnest) for side in (people, ~people))
-    background = _find_background(lost, matte, portrait, refined, srgb)
+    background = _find_background(lost, matte, portrait, srgb)
     kept = cv2.dilate((added | (lost & ~background)).view(np.uint8), thinnest) > 0
     outline = cv2.morphologyEx(
         people.view(np.uint8),
@@ -85,10 +80,8 @@ def measure_unclaimed(matte: Matte8, portrait: Matte8) -> float:
     return float(np.count_nonzero(_find_thick(added, _thinnest_part(people_px))) / people_px)
 
 
-def _find_background(
-    parts: Pixels, matte: Matte8, portrait: Matte8, refined: Matte8, srgb: Srgb8
-) -> Pixels:
-    """Return the doubted parts, (H, W), whose colors are the background's next to them."""
+def _find_background(parts: Pixels, matte: Matte8, portrait: Matte8, srgb: Srgb8) -> Pixels:
+    """Return those parts of people, (H, W), whose colors are the background's next to them."""
     labels, count = label_parts(parts)
     if count == 1:
         return parts
@@ -117,8 +110,6 @@ def _find_background(
     is_background = np.isfinite(from_background)
     is_background &= from_background < LIKE_BACKGROUND * from_people
     is_background &= areas <= LARGEST_PART * people_px
-    levels = np.bincount(numbers, weights=refined.take(places), minlength=count) / areas
-    is_background &= levels < DOUBTED_BELOW
     is_background[0] = False  # label 0 is everything else
     return np.asarray(is_background[labels], np.bool_)
 

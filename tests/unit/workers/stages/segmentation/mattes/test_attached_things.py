@@ -92,11 +92,25 @@ def test_a_wider_outline_of_the_body_is_no_thing() -> None:
     assert not find_candidates(people, seen)
 
 
-@pytest.mark.parametrize(("level", "added"), [(255, a_matte(BAG)), (170, a_matte())])
-def test_refiner_of_the_mirrored_photo_confirms_a_thing(level: int, added: Matte8) -> None:
-    mirrored = a_matte(BAG, level=level)
+HALF_BAG = a_matte(BODY, np.s_[100:130, 180:196])
+DOUBT = a_matte(BODY, BAG, level=125)
 
-    assert np.array_equal(add(a_matte(BODY), WHOLE, a_matte(), mirrored), added)
+
+@pytest.mark.parametrize(
+    ("salient", "mirrored", "added"),
+    [
+        (a_matte(), WHOLE, a_matte(BAG)),
+        (np.maximum(DOUBT, a_matte(BODY)), DOUBT, a_matte()),
+        # With two pixels that may be its soft edge.
+        (HALF_BAG, HALF_BAG, a_matte(np.s_[100:130, 180:198])),
+        (HALF_BAG - a_matte(BODY), HALF_BAG, a_matte()),
+    ],
+    ids=["is sure", "doubts, too", "both see a part", "the person does not stand out"],
+)
+def test_refiner_of_the_mirrored_photo_confirms_a_thing(
+    salient: Matte8, mirrored: Matte8, added: Matte8
+) -> None:
+    assert np.array_equal(add(a_matte(BODY), WHOLE, salient, mirrored), added)
 
 
 LEFT, RIGHT = np.s_[60:160, 40:100], np.s_[60:160, 100:180]

@@ -41,7 +41,7 @@ WIDE = np.asarray(cv2.dilate(PERSON, np.ones((5, 5), np.uint8)), np.uint8)
     ids=["soft edge", "rim of the wall"],
 )
 def test_outline_is_drawn_by_the_network_for_portraits(matte: Matte8, portrait: Matte8) -> None:
-    softened = soften_outline(matte, portrait, PERSON, a_photo(PERSON))
+    softened = soften_outline(matte, portrait, a_photo(PERSON))
 
     # At corners the soft portrait is below one half.
     assert np.array_equal(softened[60:], portrait[60:])
@@ -50,7 +50,7 @@ def test_outline_is_drawn_by_the_network_for_portraits(matte: Matte8, portrait: 
 def test_mixed_pixels_of_people_stay_above_one_half() -> None:
     narrow = blurred(a_person(left=62, right=178))
 
-    softened = soften_outline(PERSON, narrow, PERSON, a_photo(PERSON))
+    softened = soften_outline(PERSON, narrow, a_photo(PERSON))
 
     assert (softened[60:, 60:180] > 127).all()
     assert np.array_equal(softened[60:, 62:66], narrow[60:, 62:66])
@@ -61,22 +61,9 @@ def test_limb_in_the_colors_of_the_person_is_kept() -> None:
     without_hand = person.copy()
     without_hand[120:140, 160:] = 0
 
-    softened = soften_outline(person, without_hand, without_hand, a_photo(person))
+    softened = soften_outline(person, without_hand, a_photo(person))
 
     assert (softened[122:138, 164:178] == 255).all()
-
-
-@pytest.mark.parametrize(("level", "left"), [(200, 0), (250, 255)], ids=["doubted", "sure"])
-def test_part_in_the_colors_of_the_background_goes_if_the_refiner_doubts_it(
-    level: int, left: int
-) -> None:
-    with_wall, refined = a_person(), a_person()
-    with_wall[120:140, 180:192] = 255
-    refined[120:140, 180:192] = level
-
-    softened = soften_outline(with_wall, PERSON, refined, a_photo(PERSON))
-
-    assert (softened[122:138, 182:190] == left).all()
 
 
 def test_thing_that_only_the_network_for_portraits_sees_is_not_added() -> None:
@@ -84,7 +71,7 @@ def test_thing_that_only_the_network_for_portraits_sees_is_not_added() -> None:
     with_chair = person.copy()
     with_chair[180:200, 180:192] = 255
 
-    softened = soften_outline(person, with_chair, person, a_photo(person))
+    softened = soften_outline(person, with_chair, a_photo(person))
 
     assert not softened[:, 181:].any()
     assert measure_unclaimed(softened, with_chair) == pytest.approx(240 / 24_000, rel=0.1)
