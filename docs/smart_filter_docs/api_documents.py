@@ -85,10 +85,6 @@ def _meaning(field: RecipeField) -> str:
     return ". ".join(filter(None, texts)).replace("|", "\\|")
 
 
-if __name__ == "__main__":
-    main()
-
-
 def _render_index() -> str:
     """Return the index of all pages as Markdown."""
     rows = "\n".join(
@@ -100,3 +96,7 @@ def _render_index() -> str:
         f"these pages at `{problem.PAGES_PATH}/CODE`; the header `Link` of a problem leads to its "
         f"page.\n\n| status | code | title |\n|---|---|---|\n{rows}\n"
     )
+
+
+if __name__ == "__main__":
+    main()

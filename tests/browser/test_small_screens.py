@@ -46,11 +46,6 @@ def test_no_screen_scrolls_sideways_at_320_px(
     for place in ("", "albums", "live"):
         page.goto(f"{url}/#/{place}")
         expect(page.get_by_role("heading", level=1)).to_be_attached()
-        if place == "":
-            expect(card(page, photos.serious.name)).to_be_visible()
-            assert page.evaluate(_WIDER) == []
-            page.keyboard.press("Control+a")
-            expect(page.get_by_role("toolbar")).to_be_visible()
         assert (place, page.evaluate(_WIDER)) == (place, [])
 
 
