@@ -222,6 +222,6 @@ def test_closed_interpreters_give_back_their_memory_and_open_again(weights_folde
     litert.close_idle()
     resources.get_limit(None).give_back()
 
-    # 44 MB with the file, of which 6 are kept.
+    # The network holds 44 MB with its file; 6 MB are kept.
     assert kept - resources.resident_bytes() > 25_000_000
     assert network(picture)
