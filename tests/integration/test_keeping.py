@@ -89,7 +89,7 @@ def test_photo_facts_and_events_are_removed_with_the_results(retention_api: Rete
     job_id = retention_api.finish_job()
     assert retention_api.api.job(job_id)["faces"]
     assert retention_api.api.job(job_id)["persons"]
-    assert retention_api.rows("events", job_id) == 8
+    assert retention_api.rows("events", job_id) == 7
 
     retention_api.pass_time(seconds=7 * DAY)
     job = retention_api.api.job(job_id)
