@@ -35,9 +35,6 @@ from smart_filter_workers.stages.composite.document import head_frame
 LABELS: Final = Path(__file__).with_suffix(".csv")
 HEADS: Final = Path(__file__).with_name("document_heads.csv")
 CROWNS: Final = Path(__file__).with_name("document_crowns.csv")
-# From the chin to the top of the skull, in heights from the chin to the hairline.
-# Source: Farkas 1994, "Anthropometry of the head and face": 230 and 187 mm of young men.
-_OF_HAIRLINE: Final = 1.23
 _HALF: Final = 127
 _WALL: Final = 232
 # Checks by which a photo must not be bad for faults to be made in it.
@@ -225,13 +222,12 @@ def _print_crowns(stages: InProcess, paths: Mapping[str, Path], recipe: Recipe) 
         crown = float(marks["crown"])
         is_hidden = span.thickness > head_frame.HIDDEN_FROM
         hidden += is_hidden
-        by_mesh = max(span.hair, span.chin - _OF_HAIRLINE * (span.chin - head.hairline[1]))
         proportion = span.hair + span.thickness * _height(span)
-        tops = (span.hair, by_mesh, proportion, np.nan if is_hidden else span.skull)
+        tops = (span.hair, proportion, np.nan if is_hidden else span.skull)
         rows.append([(crown - top) / (span.chin - crown) for top in tops])
     print(f"hair hides the crown: {hidden} of {len(rows)}")
     for name, column in zip(
-        ("top of the hair", "by the hairline", "by proportion", "estimate"),
+        ("top of the hair", "by proportion", "estimate"),
         np.array(rows).T,
         strict=True,
     ):

@@ -254,6 +254,8 @@ _READ_CHANGES = text(f"""
 
 def record(connection: Connection, job_ids: Sequence[JobId], state: JobState) -> None:
     """Write the events of jobs that have entered a state, and the webhook deliveries of ends."""
+    if not job_ids:
+        return
     type_ = EventType(f"job.{state}")
     statement = _RECORD_ENDS if type_ in FINAL_TYPES else _RECORD
     connection.execute(statement, {"job_ids": job_ids, "type": type_, "state": state})
