@@ -35,13 +35,12 @@ from smart_filter_workers.networks.orientation import (
 )
 from smart_filter_workers.networks.runtimes.cascades import Cascade, DetectionOptions
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Floats, Srgb8
 
 # Keras ships no types.
 Network = Any
 Tensor = Any
 Bytes = NDArray[np.uint8]
-Floats = NDArray[np.float32]
 Numbers = NDArray[np.float64]
 Rng = np.random.Generator
 

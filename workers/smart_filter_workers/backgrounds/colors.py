@@ -123,6 +123,11 @@ def _coded_levels() -> NDArray[np.float32]:
     return (255 * encode_curve(np.linspace(0, 1, _LIGHT_STEPS))).astype(np.float32)
 
 
+def apply_curves(curves: NDArray[np.uint8] | None, srgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return pixels, (h, w, 3), with levels mapped through curves, (256, 3); None: as they are."""
+    return srgb if curves is None else np.asarray(cv2.LUT(srgb, curves[np.newaxis]), np.uint8)
+
+
 def mix(light: Colors, shares: NDArray[np.float32]) -> Colors:
     """Return colors mixed in OKLab, where a mix of two is neither gray nor dark.
 

@@ -40,13 +40,12 @@ from smart_filter_workers.networks.runtimes import network_input
 from smart_filter_workers.networks.runtimes.network_input import Activation, Handling, TrainedTask
 from smart_filter_workers.networks.runtimes.onnx_network import OnnxNetwork
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Matte8, Srgb8
+from smart_filter_workers.results import Floats, Matte8, Srgb8
 from smart_filter_workers.stages.segmentation.models import onnx
 from smart_filter_workers.weights.allowlist import AdmittedFile
 
 Torch: TypeAlias = Any  # torch is not installed where types are checked
 Data: TypeAlias = Splits
-Floats: TypeAlias = NDArray[np.float32]
 # (H, W) uint8: 0 background, PERSON, NOT_COUNTED.
 Classes: TypeAlias = NDArray[np.uint8]
 

@@ -26,11 +26,10 @@ from smart_filter_training.run_record import RunRecord
 from smart_filter_training.torch_learner import TorchLearner
 from smart_filter_workers.networks.detectron2 import checkpoints
 from smart_filter_workers.networks.detectron2.predictor import BuiltModel, Foreign, input_size
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Floats, Srgb8
 from smart_filter_workers.weights import files
 
 Bools: TypeAlias = NDArray[np.bool_]
-Floats: TypeAlias = NDArray[np.float32]
 
 # Iterations from one point of the curves to the next.
 CURVE_INTERVAL: Final = 10

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_training.evaluation import dataset_files
 from smart_filter_training.evaluation.prepare_stage import open_prepare_stage
@@ -19,13 +18,12 @@ from smart_filter_training.models.unet.pairs import Pair
 from smart_filter_workers.networks.coverage import modnet
 from smart_filter_workers.networks.coverage.coverage_network import CoverageNetwork
 from smart_filter_workers.resampling import resize
-from smart_filter_workers.results import Matte8, Photo, Srgb8
+from smart_filter_workers.results import Floats, Matte8, Photo, Srgb8
 from smart_filter_workers.stages.segmentation.mattes import consensus
 from smart_filter_workers.stages.segmentation.models import people as people_model
 from smart_filter_workers.stages.segmentation.models.people import LONGEST_SIDE_PX
 from smart_filter_workers.stages.segmentation.regions import MARGIN_SHARE, Region, find_people
 
-Floats = NDArray[np.float32]
 Rng = np.random.Generator
 
 # Masks are polygons: their outlines are mixed with MODNet's. It is too light to change an area.

@@ -4,15 +4,13 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.presets import PRESETS
 from smart_filter_workers.backgrounds import library
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize
-from smart_filter_workers.results import Matte8, Srgb8
+from smart_filter_workers.results import Floats, Matte8, Srgb8
 
-Floats = NDArray[np.float32]
 Rng = np.random.Generator
 
 # The shares of walls and of the product's designs; the others are backgrounds of photos.

@@ -26,7 +26,7 @@ from smart_filter_training.evaluation import (
 from smart_filter_training.evaluation.base import Floats as Numbers
 from smart_filter_training.evaluation.confidence_intervals import Figure
 from smart_filter_training.models.refiner import batches
-from smart_filter_training.models.refiner.batches import Batches, Example, Floats
+from smart_filter_training.models.refiner.batches import Batches, Example
 from smart_filter_training.models.refiner.faults import Sample
 from smart_filter_training.models.unet import pairs
 from smart_filter_training.models.unet import train as unet
@@ -39,7 +39,7 @@ from smart_filter_workers.networks.coverage import modnet
 from smart_filter_workers.networks.runtimes import onnx_network
 from smart_filter_workers.networks.runtimes.network_input import sigmoid
 from smart_filter_workers.resampling import resize
-from smart_filter_workers.results import Matte8
+from smart_filter_workers.results import Floats, Matte8
 from smart_filter_workers.stages.segmentation.models import people
 from smart_filter_workers.stages.segmentation.regions import Region, find_people
 from smart_filter_workers.weights import files

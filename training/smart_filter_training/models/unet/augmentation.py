@@ -8,9 +8,7 @@ from numpy.typing import NDArray
 
 from smart_filter_training.models.unet.pairs import Example
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
-
-Floats = NDArray[np.float32]
+from smart_filter_workers.results import Floats, Srgb8
 
 # The frame is the photo's, scaled (powers of e), stretched, turned and moved.
 SCALE: Final = (-0.35, 0.25)

@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from smart_filter_training.models.unet import augmentation, pairs
 from smart_filter_training.models.unet.augmentation import Sample
 from smart_filter_training.models.unet.pairs import Example, Pair
-from smart_filter_workers.results import Srgb8
-
-Floats = NDArray[np.float32]
+from smart_filter_workers.results import Floats, Srgb8
 
 # Some thousands of photos fit; of a set of 34,000, the rest is read again in each epoch.
 MAX_BYTES: Final = 4_000_000_000

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.errors import FolderUnreadable, SetupFailed
@@ -35,12 +34,11 @@ from smart_filter_training.run_record import RunRecord
 from smart_filter_workers import images
 from smart_filter_workers.networks.runtimes.litert import LiteRtNetwork
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Matte8, Srgb8
+from smart_filter_workers.results import Floats, Matte8, Srgb8
 from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
 from smart_filter_workers.stages.segmentation.models.portrait import Portrait
 
 Network = Any  # keras ships no types
-Floats = NDArray[np.float32]
 
 CARD: Final = TrainingCard(
     TaskName.SEGMENTATION,

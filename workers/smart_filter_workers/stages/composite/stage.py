@@ -33,6 +33,7 @@ from smart_filter_wire.findings import AppliedFilter, OutlineContrast, TakeRepor
 from smart_filter_wire.printability import Printability
 from smart_filter_workers import images, photo_regions
 from smart_filter_workers.backgrounds.choice import subject_stats
+from smart_filter_workers.backgrounds.colors import apply_curves
 from smart_filter_workers.backgrounds.library import Collection
 from smart_filter_workers.networks.coordinates import estimate_landmarks
 from smart_filter_workers.opencv import cv2
@@ -66,7 +67,7 @@ from smart_filter_workers.stages.composite.document.photo_content import hide_ba
 from smart_filter_workers.stages.composite.filters import drawing
 from smart_filter_workers.stages.composite.framing import Box, FramingSubject
 from smart_filter_workers.stages.composite.look import light
-from smart_filter_workers.stages.composite.models.base import Compositor, CutOut, apply_curves
+from smart_filter_workers.stages.composite.models.base import Compositor, CutOut
 from smart_filter_workers.stages.composite.outputs import Origin
 
 

@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import Length
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto
+from smart_filter_workers.results import HALF_LEVEL, Floats, Matte8, PreparedPhoto
 from smart_filter_workers.stages.segmentation.models.base import People
-
-Floats = NDArray[np.float32]
 
 # Rows and columns of a picture.
 Region: TypeAlias = tuple[slice, slice]

@@ -15,7 +15,7 @@ from smart_filter_workers.results import Matte8, Photo, Srgb8, Srgba8
 from smart_filter_workers.stages.composite import look
 from smart_filter_workers.stages.composite.look import LookContext, light, shadow
 from smart_filter_workers.stages.composite.models import layers
-from smart_filter_workers.stages.composite.models.base import CutOut, apply_curves
+from smart_filter_workers.stages.composite.models.base import CutOut
 
 ALONE = LookContext(drawn=False)
 DESIGN = LookContext(drawn=True)
@@ -208,7 +208,7 @@ def test_skin_keeps_a_natural_hue_in_any_light(
     cut = a_person(skin)
     skin_srgb = cut.photo_srgb[20:60, 40:80]
 
-    before, after = lch(skin_srgb), lch(apply_curves(lit(cut, ground).curves, skin_srgb))
+    before, after = lch(skin_srgb), lch(colors.apply_curves(lit(cut, ground).curves, skin_srgb))
 
     # At full strength; `auto` applies half of it.
     assert abs(after[0] - before[0]) < 0.09

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import Edge
 from smart_filter_shared.results import Face
-from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Srgb8, Srgba8
 
 
@@ -32,11 +31,6 @@ class CutOut:
     backdrop_srgb: NDArray[np.float32]
     curves: NDArray[np.uint8] | None = None
     own_colors: bool = False
-
-
-def apply_curves(curves: NDArray[np.uint8] | None, srgb: Srgb8) -> Srgb8:
-    """Return pixels, (h, w, 3), with levels changed by curves as of `CutOut`; None: as they are."""
-    return srgb if curves is None else np.asarray(cv2.LUT(srgb, curves[np.newaxis]), np.uint8)
 
 
 class Compositor(Protocol):

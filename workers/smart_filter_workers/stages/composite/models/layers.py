@@ -20,6 +20,7 @@ from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.recipe import Edge
 from smart_filter_shared.results import Face
+from smart_filter_workers.backgrounds.colors import apply_curves
 from smart_filter_workers.connected_parts import locate_parts
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Floats, Matte8, Srgb8, Srgba8
@@ -31,7 +32,7 @@ from smart_filter_workers.stages.composite.edges.edge_learning import (
     Effort,
 )
 from smart_filter_workers.stages.composite.edges.edge_pixels import EdgePixels, find_edge_pixels
-from smart_filter_workers.stages.composite.models.base import Compositor, CutOut, apply_curves
+from smart_filter_workers.stages.composite.models.base import Compositor, CutOut
 
 CARD: Final = ModelCard(
     name="layers",

@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 
 from smart_filter_workers.connected_parts import label_parts, locate_parts, measure_areas
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import HALF_LEVEL, Matte8
+from smart_filter_workers.results import HALF_LEVEL, Floats, Matte8
 
-Floats = NDArray[np.float32]
 Pixels = NDArray[np.bool_]
 
 # Weight of the matte itself among networks of weight 1.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from smart_filter_workers.connected_parts import label_parts, measure_areas
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import shrink
-from smart_filter_workers.results import Matte8, Srgb8
+from smart_filter_workers.results import Floats, Matte8, Srgb8
 
 # Longest side of the picture that a matte is refined on. Small networks see nothing finer, and the
 # composite stage learns the edge again from the photo.
@@ -33,8 +33,6 @@ OUTLINE: Final = 0.5
 SMALLEST_PART: Final = 0.0005
 SMALLEST_UNSURE_PART: Final = 0.003
 SURE_LEVELS: Final = 13
-
-Floats = NDArray[np.float32]
 
 
 def refine_edges(matte_01: Floats, srgb: Srgb8, *, small: Srgb8 | None = None) -> Matte8:

@@ -11,13 +11,12 @@ from smart_filter_workers.connected_parts import label_parts, locate_parts
 from smart_filter_workers.networks.coordinates import Box, Square, box_side
 from smart_filter_workers.networks.coverage.selfie import SelfieNetworks
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Floats, Srgb8
 from smart_filter_workers.stages.segmentation.mattes.two_pass import CoverageModel, segment_region
 from smart_filter_workers.stages.segmentation.people.person_boxes import PersonBoxes
 from smart_filter_workers.stages.segmentation.people.persons import Person, PersonFinder
 from smart_filter_workers.stages.segmentation.regions import Region, grow_region
 
-Floats = NDArray[np.float32]
 Outline = NDArray[np.bool_]
 
 # All of these are flat within 0.003 IoU around their values on training photos.

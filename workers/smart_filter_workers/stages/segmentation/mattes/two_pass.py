@@ -4,12 +4,9 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Floats, Srgb8
 from smart_filter_workers.stages.segmentation.regions import Region, find_region
-
-Floats = NDArray[np.float32]
 
 # Segments people: (H, W, 3) uint8 sRGB to (H, W) float32 coverage, 0..1.
 CoverageModel: TypeAlias = Callable[[Srgb8], Floats]

@@ -31,12 +31,11 @@ from smart_filter_workers.networks.faces.blazeface import BlazeFace
 from smart_filter_workers.networks.faces.centerface import CenterFace
 from smart_filter_workers.networks.pose import DETECTION_WEIGHTS, SILHOUETTE_WEIGHTS, MoveNet
 from smart_filter_workers.resampling import resize, shrink
-from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto, Srgb8
+from smart_filter_workers.results import HALF_LEVEL, Floats, Matte8, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation.mattes import fusion, outline_networks
 from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
 from smart_filter_workers.stages.segmentation.mattes.fusion import (
     CloserLook,
-    Floats,
     add_faces,
     add_unexplained,
     merge_persons,

@@ -5,19 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard, WeightsFile
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks.coverage.selfie import read_small_coverage
 from smart_filter_workers.networks.runtimes.litert import LiteRtNetwork
 from smart_filter_workers.resampling import resize
-from smart_filter_workers.results import PreparedPhoto, Srgb8
+from smart_filter_workers.results import Floats, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
-
-Floats = NDArray[np.float32]
 
 WEIGHTS: Final = WeightsFile(
     "portrait.tflite", "d646f11d748d12861d312fe599729e305797b8c75e749d5c994c6808c0693ebd"

@@ -21,11 +21,9 @@ from numpy.typing import NDArray
 from smart_filter_shared.results import LowerEnd
 from smart_filter_workers.networks.coordinates import Box, Square, box_iou, box_side
 from smart_filter_workers.networks.pose import Body, BodyPoints, PoseDetector, SilhouetteNetwork
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Floats, Srgb8
 from smart_filter_workers.stages.segmentation.people.person_boxes import PersonBoxes
 from smart_filter_workers.stages.segmentation.regions import Region, find_region, make_tiles
-
-Floats = NDArray[np.float32]
 
 # All of these were chosen on training photos: football, street fashion, groups, in the wild.
 BODY_THRESHOLD: Final = 0.5
