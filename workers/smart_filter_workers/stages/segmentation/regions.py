@@ -82,6 +82,18 @@ def grow_region(region: Region, share: float, height: int, width: int) -> Region
     return _grow_span(rows, share, height), _grow_span(columns, share, width)
 
 
+def surround_box(box: Iterable[int], *, margin: int) -> Region:
+    """Return the rows and columns of a box with a margin, in pixels, on each side.
+
+    box: left, top, width and height.
+    """
+    left, top, width, height = map(int, box)
+    return (
+        slice(max(0, top - margin), top + height + margin),
+        slice(max(0, left - margin), left + width + margin),
+    )
+
+
 def _bound(people: NDArray[np.bool_], margin: float, margin_px: int) -> Region | None:
     in_row, in_column = count_along(people)
     if in_row.sum() < MIN_FOUND_PX:

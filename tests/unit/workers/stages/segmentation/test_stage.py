@@ -495,8 +495,7 @@ def test_thing_with_an_unsure_outline_is_looked_at_closely(
 
 
 @pytest.mark.parametrize(
-    ("angle", "upright"),
-    [(0.0, True), (-0.8, True), (6.0, True), (1.6, False), (4.7, False), (3.12, False)],
+    ("angle", "upright"), [(-0.8, True), (6.0, True), (1.6, False), (3.12, False)]
 )
 def test_body_is_upright_if_its_head_is_well_above_its_hips(angle: float, *, upright: bool) -> None:
     body = Square(center=(100.0, 100.0), side=80.0, angle=angle)

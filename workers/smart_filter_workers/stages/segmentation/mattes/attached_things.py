@@ -20,6 +20,7 @@ from smart_filter_workers.networks.coordinates import photo_per_proxy
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto
 from smart_filter_workers.stages.segmentation.models.base import People
+from smart_filter_workers.stages.segmentation.regions import surround_box
 
 # Chosen on 135 training photos of `benchmarks/attached.py`: 16 of 136 things are half without this
 # rule, 12 with it. Within the given ranges at most two more are half.
@@ -68,7 +69,7 @@ def find_candidates(people: Matte8, portrait: Matte8) -> list[Candidate]:
     labels, stats = locate_parts(cv2.morphologyEx(beyond, cv2.MORPH_OPEN, disc) > 0)
     candidates = []
     for label in np.flatnonzero(stats[1:, cv2.CC_STAT_AREA] >= MIN_AREA * people_px) + 1:
-        window = _window(stats[label], margin=radius + EDGE_PX + 1)
+        window = surround_box(stats[label, :4], margin=radius + EDGE_PX + 1)
         # The opening rounds corners: take back what is within its radius.
         core = (labels[window] == label).view(np.uint8)
         pixels = cv2.bitwise_and(cv2.dilate(core, disc), beyond[window]) > 0
@@ -127,7 +128,7 @@ def locate_attached(
     per_x, per_y = photo_per_proxy(prepared)
     located = []
     for label in range(1, len(stats)):
-        window = _window(stats[label], margin=0)
+        window = surround_box(stats[label, :4], margin=0)
         thing = labels[window] == label
         shares = {
             number: np.count_nonzero(matte[window][thing] > HALF_LEVEL)
@@ -144,15 +145,3 @@ def locate_attached(
 def _dilate(region: Pixels, *, pixels: int) -> Pixels:
     square = np.ones((3, 3), np.uint8)
     return np.asarray(cv2.dilate(region.astype(np.uint8), square, iterations=pixels) > 0)
-
-
-def _window(stats: NDArray[np.int32], *, margin: int) -> tuple[slice, slice]:
-    """Return rows and columns of a connected part, with a margin.
-
-    stats: left, top, width and height, as cv2 gives them.
-    """
-    left, top, width, height = (int(side) for side in stats[:4])
-    return (
-        slice(max(0, top - margin), top + height + margin),
-        slice(max(0, left - margin), left + width + margin),
-    )

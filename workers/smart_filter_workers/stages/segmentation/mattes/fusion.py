@@ -15,7 +15,7 @@ from smart_filter_workers.results import Floats, Srgb8
 from smart_filter_workers.stages.segmentation.mattes.two_pass import CoverageModel, segment_region
 from smart_filter_workers.stages.segmentation.people.person_boxes import PersonBoxes
 from smart_filter_workers.stages.segmentation.people.persons import Person, PersonFinder
-from smart_filter_workers.stages.segmentation.regions import Region, grow_region
+from smart_filter_workers.stages.segmentation.regions import Region, grow_region, surround_box
 
 Outline = NDArray[np.bool_]
 
@@ -112,11 +112,10 @@ def add_unexplained(
     for label in sorted(
         range(1, len(stats)), key=lambda number: -int(stats[number][cv2.CC_STAT_AREA])
     ):
-        left, top, width, height, area_px = (int(value) for value in stats[label])
-        share = area_px / whole.size
+        share = int(stats[label][cv2.CC_STAT_AREA]) / whole.size
         if share < SMALLEST_PART:
             break
-        region = (slice(top, top + height), slice(left, left + width))
+        region = surround_box(stats[label, :4], margin=0)
         part = labels == label
         is_sure = float(whole[part].mean()) > SURE_ABOVE
         if is_sure and (share >= LARGE_PART or _is_enclosed(part, matte)):

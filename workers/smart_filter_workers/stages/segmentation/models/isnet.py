@@ -16,7 +16,7 @@ from smart_filter_workers.networks.coverage.isnet import WEIGHTS
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation.models.base import People
-from smart_filter_workers.stages.segmentation.regions import Region
+from smart_filter_workers.stages.segmentation.regions import Region, surround_box
 
 CARD: Final = ModelCard(
     name="isnet",
@@ -94,12 +94,8 @@ def find_unsure_region(coverage: NDArray[np.float32]) -> Region | None:
     unsure = part & (coverage < 1 - PART)
     if np.count_nonzero(unsure) <= UNSURE_SHARE * np.count_nonzero(part):
         return None
-    left, top, width, height = cv2.boundingRect(part.astype(np.uint8))
-    margin_px = round(max(width, height) * MARGIN_SHARE) + MARGIN_PX
-    region = (
-        slice(max(0, top - margin_px), top + height + margin_px),
-        slice(max(0, left - margin_px), left + width + margin_px),
-    )
+    box = cv2.boundingRect(part.view(np.uint8))
+    region = surround_box(box, margin=round(max(box[2:]) * MARGIN_SHARE) + MARGIN_PX)
     return None if coverage[region].size > WHOLE_SHARE * coverage.size else region
 
 

@@ -5,7 +5,11 @@ import pytest
 
 from smart_filter_shared.results import LowerEnd
 from smart_filter_workers.networks.pose import BodyPoints
-from smart_filter_workers.stages.segmentation.people.persons import Person, find_lower_end
+from smart_filter_workers.stages.segmentation.people.persons import (
+    Person,
+    find_lower_end,
+    has_wide_shoulders,
+)
 
 SIDE = 400
 SHOULDERS, HIPS, KNEES, ANKLES = 11, 23, 25, 27
@@ -51,13 +55,14 @@ WHOLE, BEHIND_TABLE = slice(60, 400), slice(60, 300)
     ("persons", "end"),
     [
         ([a_person(STANDING)], LowerEnd.FEET),
+        # The border cuts at the bust, the thighs, the knees.
         ([a_person(STANDING, down=210, rows=WHOLE)], LowerEnd.BORDER),
         ([a_person(STANDING, down=150, rows=WHOLE)], LowerEnd.THIGHS),
         ([a_person(STANDING, down=80, rows=WHOLE)], LowerEnd.OTHER),
         ([a_person(SEATED)], LowerEnd.OTHER),
         ([a_person(LYING)], LowerEnd.OTHER),
         ([a_person(JUMPING)], LowerEnd.OTHER),
-        # Hidden: neither whole nor cut by the border.
+        # Feet behind a thing, or not in the matte; hips, then knees behind a table.
         ([a_person(STANDING, visible=0.1)], LowerEnd.OTHER),
         ([a_person(STANDING, rows=BEHIND_TABLE)], LowerEnd.OTHER),
         ([a_person(STANDING, down=210, rows=BEHIND_TABLE)], LowerEnd.OTHER),
@@ -67,11 +72,6 @@ WHOLE, BEHIND_TABLE = slice(60, 400), slice(60, 300)
         ([a_person(STANDING), a_person(SEATED, rows=slice(10, 40))], LowerEnd.FEET),
         ([], None),
     ],
-    ids=[
-        *("standing", "bust", "thighs", "knees", "seated", "lying", "jumping"),
-        *("feet behind a thing", "feet not in the matte", "hips behind a table"),
-        *("knees behind a table", "seated next to standing", "small", "empty"),
-    ],
 )
 def test_lower_end_follows_the_joints_and_the_matte(
     persons: list[Person], end: LowerEnd | None
@@ -79,3 +79,9 @@ def test_lower_end_follows_the_joints_and_the_matte(
     outlines = [np.zeros((SIDE, SIDE), np.bool_), *(person.outline for person in persons)]
 
     assert find_lower_end(persons, np.logical_or.reduce(outlines)) == end
+
+
+def test_shoulders_wider_than_two_torsos_are_no_persons() -> None:
+    bodies = [a_person(STANDING | {SHOULDERS: (200, row)}).points for row in (180, 190)]
+
+    assert [body and has_wide_shoulders(body) for body in bodies] == [False, True]
