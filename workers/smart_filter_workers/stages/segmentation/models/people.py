@@ -118,7 +118,7 @@ LONGEST_SIDE_PX: Final = 640
 SURE_FACE: Final = 0.75
 # Where no face shows a person, silhouettes and closer looks that agree less (IoU) are of an animal
 # or a thing. Of 300 pictures without people this leaves out two of 21; of 249 training photos and
-# crops of people without a sure face one, blotted to the waist (0.02); the others have 0.14 or more.
+# crops of people without a sure face one, blotted to the waist (0.02), the others agree from 0.14.
 LEAST_AGREEMENT: Final = 0.1
 # Share of equal neighbors above which a silhouette is a drawing. Of people in 158 photos at most
 # 0.33, of figures and cartoons as JPEG at least 0.85.
