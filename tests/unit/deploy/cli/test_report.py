@@ -467,7 +467,7 @@ def test_object_is_counted_and_warned_of_as_in_a_single_run(tmp_path: Path) -> N
     assert row.document == "fail"
     assert row.warnings[1:] == (
         "document: fail – Visa",
-        "check: fail: roll 9°, 5° asked. Sit.",
+        "check: fail: roll 9°, 5° asked. Sit up.",
     )
     assert small in html_report.render_page([row], {}, title="shop")
     assert "1 object" in text_of(console)
