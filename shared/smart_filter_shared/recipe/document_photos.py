@@ -81,7 +81,8 @@ class DocumentPhoto:
     neutral: whether the mouth must be closed and not smile.  glasses: whether they are allowed.
     gray: whether a photo in black and white is allowed.
     source, checked: the page that states the figures, and the day on which it did; None for
-    proportions that no authority asks for.
+    proportions that no authority asks for.  authority: whose own page that is; None: a secondary
+    page.
     """
 
     title: _Title
@@ -93,11 +94,12 @@ class DocumentPhoto:
     eyes: _Span | None = None
     above: _Span | None = None
     bytes: _Bytes | None = None
-    ratio: Annotated[float, Field(ge=5)] | None = None
+    ratio: Annotated[float, Field(ge=5)] = math.inf
     width: _Span | None = None
     neutral: bool = True
     glasses: bool = True
     gray: bool = False
+    authority: str | None = None
     source: str | None = None
     checked: dt.date | None = None
     name: str = ""
@@ -130,9 +132,7 @@ class DocumentPhoto:
     def least_bytes(self, width: int, height: int) -> int:
         """Return the least bytes of a file of this size in pixels."""
         least = 0 if self.bytes is None else self.bytes[0]
-        return (
-            least if self.ratio is None else max(least, math.ceil(3 * width * height / self.ratio))
-        )
+        return max(least, math.ceil(3 * width * height / self.ratio))
 
     def dots_per_inch(self, height_px: int) -> int:
         """Return the resolution at which a file of this height prints in its size."""

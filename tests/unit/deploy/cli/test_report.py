@@ -448,7 +448,15 @@ def test_motion_photo_name_sends_no_terminal_commands() -> None:
 
 def test_object_is_counted_and_warned_of_as_in_a_single_run(tmp_path: Path) -> None:
     small = "The picture is 172 × 172 pixels, which is small for a post: send a larger photo."
-    job = a_job(state="succeeded", people=0, subject="object", warnings=[small])
+    check = {
+        "name": "roll",
+        "verdict": "fail",
+        "measured": "9°",
+        "limit": "5°",
+        "remedy": "Sit up.",
+    }
+    document = {"document": "us", "title": "Visa", "verdict": "fail", "checks": [check]}
+    job = a_job(people=0, subject="object", warnings=[small], document_report=document)
     with Journal.opened(tmp_path) as journal:
         row = job_row(an_entry("mug.jpg"), job, journal)
     console = a_console()
@@ -456,7 +464,11 @@ def test_object_is_counted_and_warned_of_as_in_a_single_run(tmp_path: Path) -> N
     report.print_findings(console, job)
 
     assert summary_line(row).startswith("mug.jpg: 1 object")
-    assert summary_line(row).endswith(f". {small}")
+    assert row.document == "fail"
+    assert row.warnings[1:] == (
+        "document: fail – Visa",
+        "check: fail: roll 9°, 5° asked. Sit up.",
+    )
     assert small in html_report.render_page([row], {}, title="shop")
     assert "1 object" in text_of(console)
     assert "none" not in text_of(console)

@@ -34,17 +34,20 @@ def own_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_document_is_on_the_page_with_its_figures_and_source(name: str) -> None:
     document = document_photos()[name]
     row = next(line for line in PAGE.splitlines() if line.startswith(f"| `{name}` |"))
+    read = f"{document.authority or 'secondary page'}, [read {document.checked}]({document.source})"
+    spans = [
+        "–" if span is None else f"{span[0]:g}–{span[1]:g}"
+        for span in (document.head, document.eyes, document.above)
+    ]
+    spans[0] += " with hair" * document.hair
 
     cells = [cell.strip() for cell in row.strip("|").split("|")]
 
     assert cells[1] == document.title
     assert cells[2] == " × ".join(f"{side:g}" for side in document.size)
-    assert cells[3].split(" ")[0] == "–".join(f"{length:g}" for length in document.head)
-    assert cells[3].endswith("with hair") == document.hair
-    for cell, span in ((cells[4], document.eyes), (cells[5], document.above)):
-        assert cell == ("–" if span is None else f"{span[0]:g}–{span[1]:g}")
+    assert cells[3:6] == spans
     assert cells[6] == " ".join(f"`{color}`" for color in document.backgrounds)
-    assert (f"[read {document.checked}]({document.source})" in row) == (document.source is not None)
+    assert cells[-1] == ("ours" if document.source is None else read)
 
 
 @pytest.mark.parametrize("name", ["us", ["us"]])
@@ -105,19 +108,13 @@ def test_operator_adds_a_row(own_rows: Path) -> None:
     [
         ("head = [20, 16]", "the least is more than the most"),
         ("head = [40, 50]", "the head does not fit"),
-        ("above = [12, 15]", "the head does not fit"),
-        ("eyes = [30, 40]", "the head does not fit"),
         ("head = [0, 1]", "less than a tenth of the photo"),
         ("headd = [16, 20]", r"documents.toml: 'club.headd': .* did you mean head\?"),
         ("backgrounds = ['#ffffff80']", "a color is not opaque"),
         ("heights = [400, 90000]", "less than or equal to 4000"),
         ("heights = [400, 4000]", "over 60 pixels for each mm"),
         ("size = [19, 80]", "more than 4 times the other"),
-        ("size = [100, 120]", "less than or equal to 90"),
-        ("bytes = [-5, -1]", "greater than or equal to 0"),
-        ("bytes = [0, 10]", "greater than or equal to 10000"),
         ("[none]", "and is not none"),
-        ("[Club]", "has small letters"),
         ("club = 3", "'club.club': is not a field"),
         ("[club", "cannot be read"),
     ],

@@ -63,7 +63,6 @@ from smart_filter_workers.stages.composite.background import PeoplePhoto
 from smart_filter_workers.stages.composite.choose_background import People
 from smart_filter_workers.stages.composite.cleanup import clean_matte, grow_matte, harden_matte
 from smart_filter_workers.stages.composite.document.checks import Portrait, find_portrait
-from smart_filter_workers.stages.composite.document.photo_content import hide_bars
 from smart_filter_workers.stages.composite.filters import drawing
 from smart_filter_workers.stages.composite.framing import Box, FramingSubject
 from smart_filter_workers.stages.composite.look import light
@@ -255,20 +254,22 @@ def _find_portrait(
     framing_, prepared = inputs.recipe.framing, inputs.prepared
     if framing_.document is None or inputs.faces is None or inputs.smiles is None:
         return None
-    matte = removed = None
+    matte, is_changed = None, False
     if whole is not None and from_model is not None:
         size = prepared.proxy_srgb.shape[1::-1]
         matte = np.asarray(cv2.resize(whole.matte, size, interpolation=cv2.INTER_AREA), np.uint8)
         if inputs.drawn or inputs.photo.alpha is not None:
-            gone = (cv2.resize(from_model.matte, size) >= HALF_LEVEL) & (matte < HALF_LEVEL)
+            before = cv2.resize(from_model.matte, size) >= HALF_LEVEL
+            differs = (before != (matte >= HALF_LEVEL)).view(np.uint8)
             # Outlines differ a little.
-            removed = cv2.erode(gone.view(np.uint8), np.ones((5, 5), np.uint8)).view(np.uint8)
+            is_changed = bool(cv2.erode(differs, np.ones((5, 5), np.uint8)).any())
     return find_portrait(
         framing_.document,
         inputs.faces.faces,
         inputs.smiles,
         matte=matte,
-        removed=removed,
+        is_changed=is_changed,
+        proxy_srgb=prepared.proxy_srgb,
         photo_width=inputs.photo.srgb.shape[1],
         require=framing_.require,
     )
@@ -400,8 +401,6 @@ def _cut(compositor: Compositor, corrected: _Corrected) -> CutOut:
     if photo.alpha is not None and exact is not photo.alpha:
         # Transparent pixels of the photo are no part of a person, whatever is drawn there.
         matte = np.minimum(matte, photo.alpha)
-    if recipe.framing.document is not None:
-        matte = hide_bars(matte, inputs.prepared.proxy_srgb)
     cut = replace(cut, matte=matte)
     # Users can draw people beyond the region.
     return cut if inputs.drawn else _crop_to_region(cut, recipe.framing.roi)

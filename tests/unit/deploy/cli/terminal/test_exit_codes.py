@@ -218,10 +218,12 @@ def test_files_in_a_folder_without_photos_have_the_photos_own_names(tmp_path: Pa
 
     apart = outputs.plan_outputs(photos, f"{tmp_path}/out/")
     together = outputs.plan_outputs(photos, f"{tmp_path}/one/")
+    [named] = outputs.plan_outputs(photos[:1], f"{tmp_path}/me.jpg")
 
     assert [place.image("jpg").name for place in apart] == ["a.jpg", "a-2.jpg"]
     assert apart[0].other("matte", "image/png").name == "a-matte.png"
     assert together[0].image("jpg").name == "a.smart-filter.jpg"
+    assert named.other("sheet", "image/jpeg").name == "me.sheet.jpg"
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from smart_filter_workers.stages.composite.document import head_frame
 
 PASS, FAIL, UNSURE, ASK = CheckVerdict
 # Degrees that pass, and those from which they fail; between both the measurement may be wrong.
-# ISO/IEC 19794-5, 7.2.2 asks for 8, 5 and 5 degrees. Chosen by the labels of benchmarks.documents.
+# Chosen by the labels of benchmarks.documents.
 ROLL, YAW, PITCH = (5.0, 10.0), (6.0, 20.0), (8.0, 20.0)
 # Distance of the lips in distances of the eyes.
 MOUTH_OPEN: Final = (0.05, 0.10)
@@ -39,9 +39,9 @@ ENLARGED: Final = (1.01, 1.3)
 EDGES: Final = (2.0, 4.5)
 # Share of the face's width in which the photo's upper border meets the head.
 CUT: Final = (0.0, 0.25)
-# How much more of a head's outline than of a circle is in one row; the share of its middle that the
-# mask lacks; and the share of a shoulder's outline that is in one column.
-FLAT: Final = (1.5, 2.3)
+# The longest straight part of a head's outline, in heights of the head; the share of its middle
+# that the mask lacks; and the share of a shoulder's outline that is in one column.
+STRAIGHT: Final = (0.23, 0.34)
 MISSING: Final = (0.02, 0.1)
 UPRIGHT: Final = 0.5
 # Error of a skull's height, as a share of it, for nine of ten heads of benchmarks.documents.
@@ -71,12 +71,14 @@ _REMEDIES: Final = {
     "roll": "Hold the head upright.",
     "yaw": "Look straight ahead, not aside.",
     "pitch": "Hold the chin neither up nor down; the camera belongs at eye level.",
+    "eyes": "Open both, and take off glasses, or turn the light so that they do not shine.",
     "mouth": "Close the mouth, and do not smile.",
     "even_light": "Light the face evenly from the front.",
     "exposure": "Take the photo in more light, without a flash on the skin.",
     "sharpness": "Hold the camera still, and focus on the eyes.",
     "compression": "Send the camera's own file, not one from a messenger.",
     "color": "Take the photo in color.",
+    "outline": "Look whether it is the person's.",
     "headwear": "Look whether the head is bare.",
     "file_size": "Leave `max_bytes` and `format` out, or send a photo with more detail.",
 }
@@ -88,6 +90,7 @@ class Portrait:
 
     faces: of all who are kept; near: of others who stand close.  span: None if the points of the
     face were not found.
+    is_changed: whether strokes or transparency changed the outline.
     require: what the checks must say.
     """
 
@@ -99,6 +102,7 @@ class Portrait:
     head: Head | None = None
     eyes: Eyes | None = None
     smile: Smile | None = None
+    is_changed: bool = False
     require: Require = Require.NONE
 
     def frame(self) -> Frame | None:
@@ -149,14 +153,15 @@ def find_portrait(
     smiles: Smiles,
     *,
     matte: Matte8 | None,
-    removed: Matte8 | None,
+    is_changed: bool,
+    proxy_srgb: Srgb8,
     photo_width: int,
     require: Require,
 ) -> Portrait:
     """Return the person of a photo.
 
-    matte: (h, w) uint8 of those who are kept, None: all.  removed: (h, w) uint8, where people were
-    found and are not kept.
+    matte: (h, w) uint8 of those who are kept, None: all.  is_changed: as in Portrait.
+    proxy_srgb: (h, w, 3) uint8, the photo.
     """
     kept = {
         number: face
@@ -168,24 +173,24 @@ def find_portrait(
     number, face = max(kept.items(), key=lambda item: item[1].box[2])
     head = smiles.qualities[number].head if smiles.qualities else None
     x, y, width, _ = face.box
-    near = (
-        other
-        for index, other in enumerate(faces)
-        if index not in kept
-        and other.box[2] >= MIN_FACE_SHARE * width
-        and max(abs(other.box[0] - x), abs(other.box[1] - y)) < _NEAR * width
-    )
     return Portrait(
         document,
         tuple(kept.values()),
-        near=tuple(near),
+        near=tuple(
+            other
+            for index, other in enumerate(faces)
+            if index not in kept
+            and other.box[2] >= MIN_FACE_SHARE * width
+            and max(abs(other.box[0] - x), abs(other.box[1] - y)) < _NEAR * width
+        ),
         face=face,
         span=None
         if head is None
-        else head_frame.measure_span(face, head, matte, photo_width, removed=removed),
+        else head_frame.measure_span(face, head, matte, photo_width, proxy_srgb=proxy_srgb),
         head=head,
         eyes=smiles.eyes[number],
         smile=smiles.smiles[number],
+        is_changed=is_changed,
         require=require,
     )
 
@@ -253,14 +258,16 @@ def _check_places(seen: Portrait, frame: Frame) -> Iterator[DocumentCheck]:
     verdict = _grade(frame.scale, ENLARGED)
     enlarged = f"enlarged {frame.scale:.2f} times" if frame.scale > 1 else "not enlarged"
     yield _make("pixels", verdict, enlarged, "not enlarged")
-    verdict = FAIL if hair < 0 else _worst(_grade(span.cut, CUT), _grade(span.flat, FLAT))
-    hair_is = {PASS: "whole", UNSURE: "touches the border, or is flat"}.get(verdict, "cut")
-    lacks = _worst(
-        _grade(span.missing, MISSING), UNSURE if span.thickness < head_frame.CUT_BELOW else PASS
+    verdict = _worst(
+        FAIL if hair < 0 else UNSURE if span.thickness < head_frame.CUT_BELOW else PASS,
+        _grade(span.cut, CUT),
+        _grade(span.straight, STRAIGHT),
+        _grade(span.missing, MISSING),
     )
-    if lacks != PASS:
-        verdict, hair_is = _worst(verdict, lacks), "parts of the head are missing"
-    yield _make("head_inside", verdict, hair_is, "whole")
+    head_is = {PASS: "whole", UNSURE: "near the border, straight or incomplete"}.get(verdict, "cut")
+    yield _make("head_inside", verdict, head_is, "whole")
+    if seen.is_changed:
+        yield _make("outline", UNSURE, "changed by strokes or transparency", "unchanged")
 
 
 def _check_shoulders(
@@ -298,12 +305,10 @@ def _check_pose(seen: Portrait) -> Iterator[DocumentCheck]:
         measured = None if degrees is None else f"{degrees:.1f}°"
         yield _make(name, _grade(degrees, limits), measured, f"at most {limits[0]:.0f}°")
     states = () if seen.eyes is None else (seen.eyes.left_open, seen.eyes.right_open)
-    if False in states:
-        yield _make("eyes", FAIL, "closed", "open", "Open both eyes.")
-    else:
-        verdict, measured = (PASS, "open") if states == (True, True) else (UNSURE, "not seen")
-        remedy = "Take off glasses, or turn the light so that they do not shine."
-        yield _make("eyes", verdict, measured, "open", remedy)
+    verdict, measured = (UNSURE, "not seen")
+    if states == (True, True) or False in states:
+        verdict, measured = (FAIL, "closed") if False in states else (PASS, "open")
+    yield _make("eyes", verdict, measured, "open")
     if seen.document.neutral:
         yield _check_mouth(seen.smile, head)
 

@@ -9,7 +9,7 @@ from smart_filter_shared.recipe import DocumentPhoto
 from smart_filter_shared.recipe.framing import TOUCHES_WITHIN
 from smart_filter_shared.results import Face, Frame, Head
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import HALF_LEVEL, Matte8
+from smart_filter_workers.results import HALF_LEVEL, Matte8, Srgb8
 from smart_filter_workers.stages.composite.printability import find_head_top
 
 # From the eyes to the top of the skull, in heights from the eyes to the chin: the eyes are in the
@@ -28,6 +28,12 @@ HIDDEN_FROM: Final = 0.08
 CUT_BELOW: Final = -0.1
 # Room in millimeters between hair and the upper border.
 _LEAST_ABOVE_HAIR: Final = 0.5
+# The height of a head in pixels in which its outline is measured, and how far from a straight line
+# it may be: a circle of a head's width has straight parts of 0.13 heights.
+_OUTLINE_PX: Final = 256
+_DEVIATES_PX: Final = 1.5
+# Levels within which a bar has one color, JPEG's noise included.
+_ONE_COLOR: Final = 14
 # Half axes of the part of a head that no person lacks, in heights of the head.
 _INNER: Final = (0.2, 0.33)
 
@@ -38,9 +44,9 @@ class HeadSpan:
 
     hair: where the hair begins; skull: the top of the head below it.
     thickness: from hair to skull by proportion, in heights of the head.
-    cut: how much of the face's width the photo's upper border cuts.  flat: how much of it the
-    outline has in one row, in what a round head has.  missing: the share of the head's middle that
-    is not the person's.
+    cut: how much of the face's width the photo's upper border cuts.  straight: the longest
+    straight part of the outline, in heights of the head.  missing: the share of the head's middle
+    that is not the person's.
     """
 
     hair: float
@@ -50,7 +56,7 @@ class HeadSpan:
     middle: float
     thickness: float = 0.0
     cut: float = 0.0
-    flat: float = 0.0
+    straight: float = 0.0
     missing: float = 0.0
 
     def top(self, document: DocumentPhoto) -> float:
@@ -64,21 +70,19 @@ def measure_span(
     matte: Matte8 | None,
     photo_width: int,
     *,
-    removed: Matte8 | None = None,
+    proxy_srgb: Srgb8 | None = None,
 ) -> HeadSpan:
     """Return the rows of a head.
 
-    matte: (h, w) uint8 of the people, of any size.  removed: (h, w) uint8, 1 where strokes or
-    transparency took a person away.
+    matte: (h, w) uint8 of the people, of any size.  proxy_srgb: (h, w, 3) uint8, the photo.
     """
     hair = find_head_top(face, matte, photo_width)
     chin, eyes = head.chin[1], head.eyes[1]
-    pitch = min(_MOST_DEGREES, max(-_MOST_DEGREES, head.pitch))
+    pitch = float(np.clip(head.pitch, -_MOST_DEGREES, _MOST_DEGREES))
     crown = eyes - (_CROWN + _CROWN_PER_DEGREE * pitch) * (chin - eyes)
     height = max(1.0, chin - crown)
     thickness = (crown - hair) / height
-    least, most = _HAIR
-    skull = hair + min(most, max(least, thickness)) * height
+    skull = hair + float(np.clip(thickness, *_HAIR)) * height
     span = HeadSpan(
         hair=hair,
         skull=crown if thickness > HIDDEN_FROM else skull,
@@ -90,28 +94,58 @@ def measure_span(
     if matte is None:
         return span
     scale = matte.shape[1] / photo_width
-    cut, flat = _measure_outline(face, matte, scale)
-    center = (int((face.box[0] + face.box[2] / 2) * scale), int((crown + chin) / 2 * scale))
+    x, _, width, _ = (side * scale for side in face.box)
+    center = (int(x + width / 2), int((crown + chin) / 2 * scale))
     axes = tuple(max(1, int(axis * height * scale)) for axis in _INNER)
     inner = cv2.ellipse(np.zeros_like(matte), center, axes, head.roll, 0, 360, 1, -1)
     lacks = (matte < HALF_LEVEL) & (inner > 0)
-    if removed is not None:
-        around = (center[0], round(hair * scale)), (2 * axes[0], 2 * axes[0])
-        lacks |= (removed > 0) & (cv2.ellipse(inner.copy(), *around, 0, 0, 360, 1, -1) > 0)
-    missing = float(lacks.sum() / max(1, np.count_nonzero(inner)))
-    return replace(span, cut=cut, flat=flat, missing=missing)
-
-
-def _measure_outline(face: Face, matte: Matte8, scale: float) -> tuple[float, float]:
-    """Return how much of a head the photo's border cuts, and how flat its outline is."""
-    x, y, width, height = (side * scale for side in face.box)
     columns = slice(max(0, int(x)), max(1, int(x + width) + 1))
-    over = matte[: max(1, int(y + height / 2)), columns] >= HALF_LEVEL
-    cut = float(over[: 1 + round(TOUCHES_WITHIN * len(matte))].all(axis=0).mean())
-    tops = np.bincount(over.argmax(axis=0)[over.any(axis=0)], minlength=2)
-    # A circle as wide as a head is within two rows of its top over this share of the face.
-    of_circle = 3.0 / max(1.0, width) ** 0.5
-    return cut, float((tops[1:] + tops[:-1]).max() / over.shape[1] / of_circle)
+    border = matte[: 1 + round(TOUCHES_WITHIN * len(matte)), columns] >= HALF_LEVEL
+    return replace(
+        span,
+        cut=float(border.all(axis=0).mean()),
+        straight=_measure_straight(
+            matte if proxy_srgb is None else _hide_corners(matte, proxy_srgb),
+            *(center[0], eyes * scale, height * scale),
+        ),
+        missing=float(lacks.sum() / max(1, np.count_nonzero(inner))),
+    )
+
+
+def _hide_corners(matte: Matte8, proxy_srgb: Srgb8) -> Matte8:
+    """Return the matte without the photo's upper corners, as far as each has one color.
+
+    A model goes on with a head in a bar that cuts it.
+    """
+    height, width = matte.shape
+    corners = np.zeros((height + 2, width + 2), np.uint8)
+    for corner in ((0, 0), (width - 1, 0)):
+        near, flags = (_ONE_COLOR,) * 3, cv2.FLOODFILL_MASK_ONLY | cv2.FLOODFILL_FIXED_RANGE
+        cv2.floodFill(proxy_srgb.copy(), corners, corner, 0, near, near, flags)
+    return np.where(corners[1:-1, 1:-1] > 0, np.uint8(0), matte)
+
+
+def _measure_straight(matte: Matte8, middle: int, eyes: float, height: float) -> float:
+    """Return the longest straight part of a head's outline above the eyes, in heights of the head.
+
+    middle: the head's column; eyes, height: in rows of the matte.
+    """
+    left, right = max(0, round(middle - height)), round(middle + height)
+    window = matte[max(0, round(eyes - 1.4 * height)) : max(1, round(eyes)), left:right]
+    if not window.size:
+        return 0.0
+    size = tuple(max(3, round(side * _OUTLINE_PX / height)) for side in window.shape[::-1])
+    people = (cv2.resize(window, size) >= HALF_LEVEL).view(np.uint8)
+    longest = 0.0
+    for outline in cv2.findContours(people, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]:
+        corners = cv2.approxPolyDP(outline, _DEVIATES_PX, True)[:, 0]
+        ends = np.roll(corners, -1, axis=0)
+        lowest, highest = np.minimum(corners, ends), np.maximum(corners, ends)
+        # The window, not the outline, ends there.
+        is_border = (highest <= 1) | (lowest >= np.array(size) - 2)
+        lengths = np.hypot(*(highest - lowest).T) * ~is_border.any(axis=1)
+        longest = max(longest, float(lengths.max()))
+    return longest / _OUTLINE_PX
 
 
 def compute_frame(document: DocumentPhoto, span: HeadSpan) -> Frame:

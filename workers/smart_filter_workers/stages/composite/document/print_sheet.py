@@ -1,5 +1,6 @@
 """A sheet to print: a document's photo as often as it fits on a paper, with cutting marks."""
 
+import math
 from typing import Final
 
 import numpy as np
@@ -23,7 +24,9 @@ def draw(pixels: Srgb8, document: DocumentPhoto, paper: Sheet) -> Srgb8:
     """
     per_mm = pixels.shape[0] / document.size[1]
     upright = PAPERS_MM[paper]
-    width, height = max((upright, upright[::-1]), key=lambda sides: _count(sides, document))
+    width, height = max(
+        (upright, upright[::-1]), key=lambda sides: math.prod(_grid(sides, document))
+    )
     sheet = np.full((round(height * per_mm), round(width * per_mm), 3), 255, np.uint8)
     columns, rows = _grid((width, height), document)
     step_x, step_y = (round((side + _GAP_MM) * per_mm) for side in document.size)
@@ -50,8 +53,3 @@ def _grid(paper: tuple[float, float], document: DocumentPhoto) -> tuple[int, int
         for side, photo in zip(paper, document.size, strict=True)
     )
     return across, down
-
-
-def _count(paper: tuple[float, float], document: DocumentPhoto) -> int:
-    across, down = _grid(paper, document)
-    return across * down
