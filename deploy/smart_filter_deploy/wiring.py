@@ -144,6 +144,7 @@ def serve_api(
             "SMART_FILTER_SECRETS_KEY is not set, and links to files of a folder need its "
             "signature; set it to at least 32 random characters"
         )
+    container_memory.configure_malloc()
     container_memory.ensure_enough("the API", needed=_API_BYTES)
     if settings.provenance.certificate is not None:
         signing_certificate.ensure_valid(settings.provenance.certificate)

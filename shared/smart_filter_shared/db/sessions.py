@@ -16,7 +16,7 @@ from asyncio import CancelledError
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 
 from psycopg.errors import DuplicatePreparedStatement
 from sqlalchemy import Connection, Engine, create_engine, event, text
@@ -24,7 +24,6 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, Dialect
 from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.util import greenlet_spawn
 
@@ -43,9 +42,12 @@ from smart_filter_shared.errors import (
     StatementTimedOut,
 )
 
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
-EngineKind = TypeVar("EngineKind", Engine, AsyncEngine)
+EngineKind = TypeVar("EngineKind", Engine, "AsyncEngine")
 
 # Limit of a statement of a process that serves. No such statement takes more than a second or two;
 # after a freeze, the process works again within 30 s.
@@ -163,11 +165,14 @@ def open_async_engine(
     connections: int,
     statement_seconds: float = STATEMENT_SECONDS,
     clock: Callable[[], float] = time.monotonic,
-) -> AsyncEngine:
+) -> "AsyncEngine":
     """Return an engine for an event loop, holding at most `connections`.
 
     statement_seconds: the limit of one statement.  clock: monotonic seconds.
     """
+    # It imports the ORM: 6 MB and 0.1 s, which processes without an event loop save.
+    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
+
     options = _options(settings, connections, statement_seconds)
     options["connect_args"] = {"async_creator_fn": BoundedAsyncConnection.connect, **PARAMETERS}
     engine = create_async_engine(settings.url.get_secret_value(), **options)
@@ -184,7 +189,7 @@ def reader(source: EngineKind) -> EngineKind:
     return source.execution_options(**{_IS_SINGLE: True})
 
 
-def for_lists(source: AsyncEngine) -> AsyncEngine:
+def for_lists(source: "AsyncEngine") -> "AsyncEngine":
     """Return an engine on the same connections, for lists that may read many rows.
 
     Each statement ends after `LISTING_SECONDS`, with StatementTimedOut.
@@ -239,8 +244,8 @@ def connection(source: Engine) -> Iterator[Connection]:
 
 @asynccontextmanager
 async def async_transaction(
-    source: AsyncEngine, sending: Sending | None = None
-) -> AsyncIterator[AsyncConnection]:
+    source: "AsyncEngine", sending: Sending | None = None
+) -> AsyncIterator["AsyncConnection"]:
     """Open a transaction as `transaction` does, for an event loop.
 
     sending: is kept up to date, for a caller that limits the time.
@@ -253,7 +258,7 @@ async def async_transaction(
 
 
 async def async_query(
-    source: AsyncEngine,
+    source: "AsyncEngine",
     function: Callable[Concatenate[Connection, Given], Result],
     *args: Given.args,
     **options: Given.kwargs,
@@ -266,7 +271,7 @@ async def async_query(
 
 
 async def async_query_sending(
-    source: AsyncEngine,
+    source: "AsyncEngine",
     sending: Sending,
     function: Callable[Concatenate[Connection, Given], Result],
     *args: Given.args,

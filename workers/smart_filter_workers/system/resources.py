@@ -27,7 +27,6 @@ _STAGE_BYTES: Final[Mapping[StageName, float]] = {
     StageName.SMILE: 40e6,
     StageName.COMPOSITE: 50e6,
 }
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # Source: glibc's malloc.h
 # Bytes of a block that returns to the system as soon as it is freed. The small drawings of designs
 # have 5 to 9 MB and are made one after the other: with 4 MB, clearing their pages each time took
 # 5 % of a default job of 1 MP.
@@ -35,7 +34,6 @@ _PICTURE_BYTES = 10 * 1024 * 1024
 # Free bytes that each arena keeps. With glibc's 128 KB the pages of a stage's small arrays returned
 # to the system and were cleared again at the next allocation: a sixth of a cut-out's time.
 _KEPT_BYTES = 32 * 1024 * 1024
-_ARENAS = 2
 
 # The device name on models' cards.
 GPU: Final = "cuda"
@@ -57,16 +55,10 @@ _START_TIME: Final = 19
 def configure_malloc() -> None:
     """Make the C library return the memory of pictures to the system as soon as it is freed.
 
-    After the first big block is freed, glibc by default keeps blocks of up to 32 MB in its
-    heaps, one heap per thread; these stay at their largest size. After a run with 12 MP photos
-    the process held 840 MB without this setting and 700 MB with it. Call
-    this before threads start. It does nothing with another C library.
+    After a run with 12 MP photos the process held 840 MB without this setting and 700 MB with it.
+    Call this before threads start.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, _PICTURE_BYTES)
-        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
-        mallopt(_M_ARENA_MAX, _ARENAS)
+    container_memory.configure_malloc(mapped_bytes=_PICTURE_BYTES, kept_bytes=_KEPT_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
