@@ -25,9 +25,9 @@ TALL_FACE_SHARE: Final = 0.21
 FACE_SHARE: Final = 0.28
 EYES_FROM_TOP: Final = 1 / 3
 TALL_BELOW: Final = 0.9
-# In heights of a face: hair above its box, a hat above the hair, air above both, the least of it,
-# air at the sides of a group, and the part of a shoulder that is always shown.
-HAIR_HEIGHT: Final = 0.45
+# In heights of a face: room for hair above its box, a hat above the hair, air above both, the least
+# of it, air at the sides of a group, and the part of a shoulder that is always shown.
+HAIR_ROOM: Final = 0.45
 HAT_HEIGHT: Final = 0.8
 HEAD_ROOM: Final = 0.25
 LEAST_HEAD_ROOM: Final = 0.1
@@ -305,7 +305,7 @@ def _heads(seen: FramingSubject, air: float = HEAD_ROOM) -> Rectangle:
     """Return the box around all heads: faces, hair or hat, and the air above, in face heights."""
     boxes = [face.box for face in seen.faces]
     _, y, _, height = min(boxes, key=lambda box: box[1])
-    hair = y - HAIR_HEIGHT * height
+    hair = y - HAIR_ROOM * height
     if seen.subject is not None and seen.subject.top > hair - HAT_HEIGHT * height:
         hair = min(seen.subject.top, y)
     return Rectangle(

@@ -57,7 +57,6 @@ from smart_filter_workers.stages.composite import (
     framing,
     look,
     outputs,
-    printability,
 )
 from smart_filter_workers.stages.composite.background import PeoplePhoto
 from smart_filter_workers.stages.composite.choose_background import People
@@ -69,6 +68,7 @@ from smart_filter_workers.stages.composite.framing import FramingSubject, Rectan
 from smart_filter_workers.stages.composite.look import light
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut
 from smart_filter_workers.stages.composite.outputs import Origin
+from smart_filter_workers.stages.composite.printability.assess import assess as assess_print
 
 
 class Models(TypedDict):
@@ -294,7 +294,7 @@ def _printability(inputs: Inputs, frame: Frame) -> Printability | None:
     segmented = inputs.segmented
     if segmented is not None and segmented.coverage < MIN_PEOPLE_SHARE:
         segmented = None
-    return printability.assess(
+    return assess_print(
         inputs.photo.srgb,
         proxy_srgb=inputs.prepared.proxy_srgb,
         matte=None if segmented is None else segmented.matte,
