@@ -7,12 +7,8 @@ Called by api, workers, jobs, model_registry, training, deploy.
 Calls catalog, presets, security.
 """
 
-from smart_filter_shared.recipe.background import (
-    SUBJECT_MATCHED_KINDS,
-    Background,
-    BackgroundKind,
-)
-from smart_filter_shared.recipe.declaration import AUTO, PICTURE_OUTPUTS, Output
+from smart_filter_shared.recipe.background import SUBJECT_MATCHED_KINDS, Background, BackgroundKind
+from smart_filter_shared.recipe.declaration import AUTO
 from smart_filter_shared.recipe.document_photos import DocumentPhoto
 from smart_filter_shared.recipe.fields import from_json
 from smart_filter_shared.recipe.files import Effort, Files, Provenance
@@ -28,8 +24,6 @@ from smart_filter_shared.recipe.look import (
 )
 from smart_filter_shared.recipe.recipe import (
     CHOOSABLE_TASKS,
-    COMPOSED_OUTPUTS,
-    CUTOUT_OUTPUTS,
     Edge,
     Format,
     Mask,
@@ -39,3 +33,4 @@ from smart_filter_shared.recipe.recipe import (
     format_persons,
     required_stages,
 )
+from smart_filter_wire.words import Output

@@ -10,16 +10,8 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.errors import NoMask, PhotoTooSmall
 from smart_filter_shared.feedback.face_changes import FaceChanges
-from smart_filter_shared.recipe import (
-    CUTOUT_OUTPUTS,
-    PICTURE_OUTPUTS,
-    BackgroundKind,
-    Edge,
-    Length,
-    Mask,
-    Output,
-    Recipe,
-)
+from smart_filter_shared.pipeline import CUTOUT_OUTPUTS, PICTURE_OUTPUTS
+from smart_filter_shared.recipe import BackgroundKind, Edge, Length, Mask, Output, Recipe
 from smart_filter_shared.results import (
     MIN_PEOPLE_SHARE,
     ChosenBackground,
