@@ -3,8 +3,8 @@
 `declaration` tells how a field is declared; `fields.parse` makes a recipe of a client's fields;
 `background`, `framing`, `look`, `files` and `logo` declare and parse the values of their part.
 
-Called by api, workers, jobs, model_registry, training, deploy.
-Calls catalog, presets, security.
+Called by api, deploy, jobs, model_registry, training, workers.
+Calls catalog, presets, security, wire.
 """
 
 from smart_filter_shared.recipe.background import SUBJECT_MATCHED_KINDS, Background, BackgroundKind

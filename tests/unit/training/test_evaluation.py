@@ -77,9 +77,7 @@ def test_precision_and_recall_are_shares_of_found_and_of_known() -> None:
     assert math.isnan(metrics.precision_recall_f1(0, 0, 0)[2])
 
 
-def mean_of(
-    numbers: Doubles, weights: Doubles
-) -> dict[str, float]:
+def mean_of(numbers: Doubles, weights: Doubles) -> dict[str, float]:
     return {"mean": metrics.weighted_mean(numbers[:, 0], weights)}
 
 

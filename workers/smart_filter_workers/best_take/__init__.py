@@ -5,5 +5,5 @@ alignment   a shot in the pixels of the base
 seams       a region of one picture in another one
 
 Called by artifacts.
-Calls shared.
+Calls shared, wire.
 """

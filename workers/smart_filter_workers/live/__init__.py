@@ -14,6 +14,5 @@ shutter            the best frame of each moment in which all people smile
 frames             bytes to pixels, within limits, and back
 
 Called by deploy.
-Calls shared, stages.composite, decoder, networks.faces, stages.face.models,
-stages.segmentation.mattes, models, system.
+Calls backgrounds, decoder, images, models, networks, shared, stages, system, weights, wire.
 """

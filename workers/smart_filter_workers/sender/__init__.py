@@ -7,5 +7,5 @@ endpoint_lanes   which receivers are slow or failing
 http_client      sends a request to a receiver, through the fetcher's guard
 
 Called by deploy.
-Calls shared, fetcher.
+Calls fetcher, shared.
 """
