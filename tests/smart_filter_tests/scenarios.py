@@ -91,8 +91,7 @@ def ready_face(bench: Bench) -> Scenario:
 def running_stages(bench: Bench) -> Scenario:
     """Make the same with a face that runs."""
     scenario = ready_face(bench)
-    leases = {**scenario.leases, FACE: bench.claim_one(FACE)}
-    return dataclasses.replace(scenario, leases=leases)
+    return dataclasses.replace(scenario, leases={**scenario.leases, FACE: bench.claim_one(FACE)})
 
 
 def due_retry(bench: Bench) -> Scenario:
