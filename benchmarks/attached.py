@@ -38,7 +38,7 @@ from smart_filter_workers.connected_parts import label_parts, measure_areas
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.resampling import resize
-from smart_filter_workers.results import Matte8, Srgb8
+from smart_filter_workers.results import Bools, Matte8, Srgb8
 from smart_filter_workers.stages.segmentation.models.people import PeopleSegmenter
 from smart_filter_workers.system import resources
 
@@ -60,15 +60,13 @@ HALF: Final = 127
 # Smaller differences of IoU are rounding.
 SAME_IOU: Final = 1e-4
 
-Mask = NDArray[np.bool_]
-
 
 @dataclass(frozen=True, slots=True)
 class Thing:
     """What a person holds, or another thing: (H, W) bool, without its border."""
 
     what: str
-    pixels: Mask
+    pixels: Bools
     is_attached: bool
 
 
@@ -193,7 +191,7 @@ def _read_bags(mask: Path, srgb: Srgb8) -> list[Thing]:
     return [bag for bag in bags if bag.pixels.any()]
 
 
-def _shrink(drawn: NDArray[np.uint8]) -> Mask:
+def _shrink(drawn: NDArray[np.uint8]) -> Bools:
     """Return a thing without its border; all of it when little else is left."""
     area = np.count_nonzero(drawn)
     side = 2 * max(1, int(BORDER * math.sqrt(area))) + 1

@@ -20,7 +20,6 @@ from typing import Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -30,7 +29,7 @@ from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.recipe import Edge, PersonSelection, Recipe
 from smart_filter_training.evaluation import dataset_files, prepare_stage
 from smart_filter_training.evaluation.base import PreparePhoto
-from smart_filter_workers.results import HALF_LEVEL, Matte8
+from smart_filter_workers.results import HALF_LEVEL, Bools, Matte8
 from smart_filter_workers.stages.composite.cleanup import clean_matte
 from smart_filter_workers.stages.composite.edges.edge_learning import EFFORTS, EdgeCache
 from smart_filter_workers.stages.composite.models import layers
@@ -46,8 +45,6 @@ LABELS: Final = (*BELONGING, "bystander", "furniture", "shadow", "background")
 # share is: a smaller scrap shows, too, but coarse polygons overlap people by as much.
 MIN_KEPT, MAX_LEFT = 0.5, 0.2
 UNITS: Final = 1000
-
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +85,7 @@ def main() -> None:
                     console.print(f"{persons} {label} {region.photo} {region.what}: {share:.0%}")
 
 
-def draw_regions(regions: Sequence[Region], height: int, width: int) -> list[Mask]:
+def draw_regions(regions: Sequence[Region], height: int, width: int) -> list[Bools]:
     """Return an (height, width) bool mask of each region of a photo, without overlap."""
     owners = np.zeros((height, width), np.uint8)
     for number, region in enumerate(regions, start=1):

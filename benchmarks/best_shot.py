@@ -13,7 +13,6 @@ from typing import Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared import albums, best_shot
 from smart_filter_shared.best_shot import AlbumPhoto, Term
@@ -21,15 +20,13 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.results import Face, Faces, Smiles
 from smart_filter_workers import images
 from smart_filter_workers.networks.faces.face_mesh import FaceMesh, Mesh
-from smart_filter_workers.results import PreparedPhoto, Srgb8
+from smart_filter_workers.results import Floats, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.face import stage as face_stage
 from smart_filter_workers.stages.face.models import centerface
 from smart_filter_workers.stages.prepare.models import light
 from smart_filter_workers.stages.prepare.stage import compute_perceptual_hash, make_proxy
 from smart_filter_workers.stages.smile import stage as smile_stage
 from smart_filter_workers.stages.smile.models import expression, lids
-
-Floats = NDArray[np.float32]
 
 LEAST_FACE_PX: Final = 60
 MOST_FACES: Final = 8

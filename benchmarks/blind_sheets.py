@@ -22,12 +22,12 @@ from typing import Final
 import click
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 from smart_filter_training.evaluation import dataset_files
 from smart_filter_training.evaluation.measure import sample_evenly
+from smart_filter_workers.results import Srgb8
 
 COLUMNS: Final = ("sheet", "verdict", "difficulty", "background", "class", "fault")
 # Classes of earlier judgments; judges may write others.
@@ -46,8 +46,6 @@ MAX_HEIGHT_PX: Final = 720
 GAP_PX: Final = 8
 # The normal quantile of a two-sided interval of 95 %.
 Z_95: Final = 1.959964
-
-Srgb8 = NDArray[np.uint8]
 
 
 class Verdict(StrEnum):

@@ -18,7 +18,6 @@ from typing import Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.edges_of_photos import VARIABLE
 from benchmarks.stages import open_stages
@@ -30,6 +29,7 @@ from smart_filter_workers.connected_parts import label_parts
 from smart_filter_workers.results import (
     HALF_LEVEL,
     SEEN_LEVEL,
+    Bools,
     Matte8,
     MatteDrawing,
     PreparedPhoto,
@@ -42,7 +42,6 @@ from smart_filter_workers.stages.composite.stage import Inputs
 # Shares of the people that a click for a leftover should not take.
 SOME, MUCH = 0.05, 0.2
 
-Mask = NDArray[np.bool_]
 
 # The studio's brush at first, as a share of the photo's longer side, and its growth by a click.
 BRUSH_SHARE, GROWTH = 0.043, 2.5
@@ -53,7 +52,7 @@ NEAR_SHARE: Final = 0.012
 MISS_SHARE: Final = 0.02
 
 
-def find_leftovers(matte: Matte8, truth: Matte8) -> Iterator[tuple[str, Mask]]:
+def find_leftovers(matte: Matte8, truth: Matte8) -> Iterator[tuple[str, Bools]]:
     """Yield the leftovers of a matte, (h, w), each with its kind, `whole` or `half`."""
     side = 2 * round(NEAR_SHARE * max(matte.shape)) + 1
     near = cv2.dilate(truth, np.ones((side, side), np.uint8)) > HALF_LEVEL // 2
@@ -66,7 +65,7 @@ def find_leftovers(matte: Matte8, truth: Matte8) -> Iterator[tuple[str, Mask]]:
                 yield kind, labels == label
 
 
-def click_at(leftover: Mask, people: Mask, *, misses: bool) -> tuple[float, float] | None:
+def click_at(leftover: Bools, people: Bools, *, misses: bool) -> tuple[float, float] | None:
     """Return the middle of a leftover, x and y; with a miss, a place on the people next to it."""
     depth = cv2.distanceTransform(leftover.view(np.uint8), cv2.DIST_L2, 3)
     y, x = np.unravel_index(depth.argmax(), depth.shape)

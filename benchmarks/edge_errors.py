@@ -11,9 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_workers.results import Matte8, Srgb8
-
-Floats = NDArray[np.float32]
+from smart_filter_workers.results import Floats, Matte8, Srgb8
 
 # Sigma of the Gaussian whose derivatives are compared. Source: ibid., section 4.
 GRADIENT_SIGMA_PX: Final = 1.4

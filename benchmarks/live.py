@@ -27,8 +27,10 @@ from smart_filter_tests.live_worker import LiveWorker, live_worker
 from smart_filter_tests.videos import Frame, FrameWithMatte
 from smart_filter_workers import images
 from smart_filter_workers.live import frames, pipeline
-from smart_filter_workers.live.pipeline import LiveModels, MatteSmoother
+from smart_filter_workers.live import models as live_models
+from smart_filter_workers.live.models import LiveModels
 from smart_filter_workers.live.shutter import Shutter, summarize_frame
+from smart_filter_workers.live.smoothing import MatteSmoother
 from smart_filter_workers.system import resources
 
 SECONDS: Final = 10
@@ -41,8 +43,6 @@ _HALF: Final = 127
 # Frames left out at the start, until smoothing has settled.
 _BEGIN: Final = 12
 
-Floats = NDArray[np.float64]
-
 
 def measure() -> list[Figure]:
     """Return the figures of streams, mattes and the shutter."""
@@ -53,7 +53,7 @@ def measure() -> list[Figure]:
             *_measure_streams(worker, camera_fps=30),
         ]
     resources.limit_native_threads()
-    models = pipeline.load(weights, research=True, emotions=True)
+    models = live_models.load(weights, research=True, emotions=True)
     return [*lines, *_mattes(models), *_shutter(models)]
 
 

@@ -18,8 +18,8 @@ from smart_filter_wire.printability import FacePrint, Verdict
 from smart_filter_workers import images
 from smart_filter_workers.measurements import FaceMeasurements, measure_face
 from smart_filter_workers.results import PreparedPhoto, Srgb8
-from smart_filter_workers.stages.composite import printability
-from smart_filter_workers.stages.composite.printability import Region, measure_detail
+from smart_filter_workers.stages.composite.printability import verdicts
+from smart_filter_workers.stages.composite.printability.assess import Region, measure_detail
 from smart_filter_workers.stages.face import stage as face_stage
 from smart_filter_workers.stages.face.models import centerface
 from smart_filter_workers.stages.prepare.stage import make_proxy
@@ -126,16 +126,16 @@ def _blur(figures: FaceMeasurements) -> float:
 
 def _sharpness(figures: FaceMeasurements) -> Verdict:
     face = FacePrint(1, figures.blur_px, 0, 0, None, False, False, True)
-    check = printability.judge_sharpness([face], paper=None)
+    check = verdicts.judge_sharpness([face], paper=None)
     return Verdict.GOOD if check is None else check.verdict
 
 
 def _noise(figures: FaceMeasurements) -> Verdict:
-    return printability.judge_noise(figures.noise or 0).verdict
+    return verdicts.judge_noise(figures.noise or 0).verdict
 
 
 def _exposure(figures: FaceMeasurements) -> Verdict:
-    return printability.judge_exposure({1: figures.levels}, photo=figures.levels).verdict
+    return verdicts.judge_exposure({1: figures.levels}, photo=figures.levels).verdict
 
 
 def _blur_photo(srgb: Srgb8, *, amount: float, shaken: bool = False) -> Srgb8:

@@ -23,10 +23,9 @@ from smart_filter_shared.results import Face
 from smart_filter_training.evaluation import dataset_files
 from smart_filter_training.evaluation.tasks.segmentation import Example
 from smart_filter_workers.networks.coordinates import scale_face
-from smart_filter_workers.results import HALF_LEVEL, Matte8, Srgb8
+from smart_filter_workers.results import HALF_LEVEL, Floats, Matte8, Srgb8
 from smart_filter_workers.stages.composite.models.layers import PeopleBox
 
-Floats = NDArray[np.float32]
 Color = tuple[float, float, float]  # red, green, blue, 0..255
 
 SCENES: Final = 48

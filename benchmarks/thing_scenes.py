@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 
 from benchmarks import edge_scenes
 from benchmarks.edge_scenes import Scene
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Floats, Srgb8
 
-Floats = NDArray[np.float32]
 Points = NDArray[np.float32]  # (n, 3), in units
 Distance = Callable[[Points], Floats]  # (n, 3) to (n,), negative inside
 Color = tuple[int, int, int]  # red, green, blue, 0..255

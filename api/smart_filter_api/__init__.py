@@ -1,5 +1,5 @@
 """The HTTP face: takes photos in, answers what became of them, decodes nothing.
 
 Called by deploy.
-Calls shared and wire, and never workers.
+Calls shared, wire.
 """

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from smart_filter_wire.formats import Box, Landmarks, Pixels, Scale, Score, described
+from smart_filter_wire.formats import Landmarks, Pixels, RoundedBox, Scale, Score, described
 from smart_filter_wire.words import SmileLevel
 
 _BOX = described("x, y, width, height")
@@ -45,7 +45,7 @@ class Face:
     which sum to 1; null when the smile model does not rate them, or emotions are turned off.
     """
 
-    box: Box = field(metadata=_BOX)
+    box: RoundedBox = field(metadata=_BOX)
     score: Score
     landmarks: Landmarks
     smile: Smile
@@ -75,7 +75,7 @@ class Person:
     """
 
     number: int = field(metadata={"ge": 1})
-    box: Box = field(metadata=_BOX)
+    box: RoundedBox = field(metadata=_BOX)
     kept: bool = field(
         metadata=described("Whether the recipe's `persons` includes this person"),
     )
@@ -96,7 +96,7 @@ class AttachedThing:
     All in pixels of the upright photo.
     """
 
-    box: Box = field(metadata=_BOX)
+    box: RoundedBox = field(metadata=_BOX)
     person: int | None = field(
         metadata=described(
             "The number of its person; null when the model does not separate persons", ge=1
@@ -219,7 +219,7 @@ class TakePerson:
     """
 
     person: int
-    box: Box
+    box: RoundedBox
     items: tuple[int, ...]
 
 

@@ -104,7 +104,8 @@ Score = Annotated[float, Rounded(4)]
 Pixels = Annotated[float, Rounded(2)]
 Scale = Annotated[float, Rounded(6)]
 Point: TypeAlias = tuple[float, float]
-Box = Annotated[tuple[float, float, float, float], Rounded(2)]  # x, y, width, height
+FaceBox: TypeAlias = tuple[float, float, float, float]  # x, y, width, height
+RoundedBox = Annotated[FaceBox, Rounded(2)]
 Landmarks = Annotated[tuple[Point, Point, Point, Point, Point], Rounded(2)]
 
 

@@ -56,6 +56,23 @@ OutputName = Annotated[
 ]
 
 
+class Output(StrEnum):
+    """An output of a job."""
+
+    IMAGE = "image"
+    CUTOUT = "cutout"
+    MATTE = "matte"
+    PERSONS = "persons"
+    ZIP = "zip"
+    REGIONS = "regions"
+    THUMBNAIL = "thumbnail"
+    SHEET = "sheet"
+    FACES = "faces"
+    RATING = "rating"
+    PRINTABILITY = "printability"
+    DEBUG = "debug"
+
+
 class StageName(StrEnum):
     """A stage of a job's processing."""
 

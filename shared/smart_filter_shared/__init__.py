@@ -1,5 +1,5 @@
 """Code that the API and the workers share; imports no web framework and no numerics.
 
-Called by api, workers, training, deploy.
-Calls wire alone.
+Called by api, deploy, training, workers.
+Calls wire.
 """

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from smart_filter_wire.words import StageName, TaskName
+from smart_filter_wire.words import Output, StageName, TaskName
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Stage:
     task: the task of its leading model, whose family names the stage's capability.
     result: the field of a stage's `Inputs` that requests its result.
     light_tasks: the tasks of light models that run in the same stage.
-    outputs: the outputs of a recipe (`Output`) that need this stage.
+    outputs: the outputs of a recipe that need this stage.
     imports_photo: whether it imports the job's photo. It is then part of every job, and no other
         stage of the job can be claimed before it has succeeded.
     gated_by_album: whether the stage of an album's job waits until the album is ranked; ranking
@@ -32,12 +32,16 @@ class Stage:
     task: TaskName
     result: str
     light_tasks: tuple[TaskName, ...] = ()
-    outputs: frozenset[str] = frozenset()
+    outputs: frozenset[Output] = frozenset()
     imports_photo: bool = False
     gated_by_album: bool = False
 
 
-_RATING_OUTPUTS: Final = frozenset({"faces", "rating", "printability"})
+_RATING_OUTPUTS: Final = frozenset({Output.FACES, Output.RATING, Output.PRINTABILITY})
+# Outputs that show the people on their background, and those of the people alone.
+PICTURE_OUTPUTS: Final = frozenset({Output.IMAGE, Output.THUMBNAIL, Output.SHEET})
+CUTOUT_OUTPUTS: Final = frozenset({Output.CUTOUT, Output.MATTE, Output.PERSONS, Output.ZIP})
+COMPOSED_OUTPUTS: Final = PICTURE_OUTPUTS | CUTOUT_OUTPUTS | {Output.REGIONS, Output.PRINTABILITY}
 
 PIPELINE: Final = (
     Stage(
@@ -53,7 +57,7 @@ PIPELINE: Final = (
         needs=(StageName.PREPARE,),
         task=TaskName.SEGMENTATION,
         result="segmented",
-        outputs=_RATING_OUTPUTS | {"cutout", "matte", "persons", "zip", "regions", "debug"},
+        outputs=_RATING_OUTPUTS | CUTOUT_OUTPUTS | {Output.REGIONS, Output.DEBUG},
     ),
     Stage(
         StageName.FACE,
@@ -75,12 +79,7 @@ PIPELINE: Final = (
         needs=(StageName.PREPARE, StageName.SEGMENTATION, StageName.SMILE),
         task=TaskName.COMPOSITE,
         result="composited",
-        outputs=frozenset(
-            {
-                *("image", "thumbnail", "sheet", "cutout", "matte", "persons", "zip", "regions"),
-                "printability",
-            }
-        ),
+        outputs=COMPOSED_OUTPUTS,
         gated_by_album=True,
     ),
 )

@@ -14,13 +14,8 @@ from typing import Any, Final, TypeAlias, TypeVar
 from smart_filter_shared.rating import Rating, SmileLevel, rate
 from smart_filter_shared.typed_json import read_as
 from smart_filter_wire import findings, jobs
-from smart_filter_wire.findings import (
-    AppliedFilter,
-    AttachedThing,
-    Eyes,
-    Person,
-)
-from smart_filter_wire.formats import Point
+from smart_filter_wire.findings import AppliedFilter, AttachedThing, Eyes, Person
+from smart_filter_wire.formats import FaceBox, Point
 from smart_filter_wire.printability import DocumentReport, Printability
 
 # A photo has no person when people cover less than this share of it, by the API contract.
@@ -42,7 +37,7 @@ class Face:
     added: whether a user added it.
     """
 
-    box: tuple[float, float, float, float]
+    box: FaceBox
     score: float
     landmarks: tuple[Point, Point, Point, Point, Point]
     added: bool = False

@@ -12,7 +12,8 @@ from benchmarks import best_shot as bursts
 from PIL import Image
 
 from smart_filter_tests.full_stack import PHOTO, WORKER, RunningStack
-from smart_filter_workers import best_take, images
+from smart_filter_workers import images
+from smart_filter_workers.best_take import compose
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
 
@@ -114,7 +115,7 @@ def test_faces_of_a_take_can_be_chosen(
 
     assert (as_sent["state"], as_sent["parent_id"]) == ("succeeded", take["job_id"])
     assert as_sent["take"]["swaps"] == []
-    assert as_sent["take"]["fallback"] == best_take.CHOSEN_BASE
+    assert as_sent["take"]["fallback"] == compose.CHOSEN_BASE
     sent = np.asarray(Image.open(io.BytesIO(burst[1][base])))
     assert np.array_equal(running_stack.pixels(as_sent["id"])[..., :3], sent)
     assert swapped["take"]["swaps"] == [

@@ -14,7 +14,6 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from websockets.sync.client import connect
 
 from containers import images
 from containers.compose_stack import PATIENCE_SECONDS, PHOTO, ComposeStack
@@ -22,7 +21,7 @@ from containers.engine import CHECKOUT, Engine
 from containers.images import OwnImages, copy_checkout
 from smart_filter_client import Client
 from smart_filter_tests.http_server import ReceivedRequest
-from smart_filter_tests.live_worker import Viewer, offer
+from smart_filter_tests.live_worker import view_frame
 from smart_filter_tests.page_walk import Walk, of_the_test, type_all, walk
 
 # The first test builds the images.
@@ -161,19 +160,7 @@ def assert_tls(hour: FirstHour, link: str, picture: bytes) -> None:
     trust = ssl.create_default_context(cafile=str(folder / "caddy.pem"))
     frame = np.asarray(Image.open(PHOTO).convert("RGB"))
     to_caddy = socket.create_connection(("127.0.0.1", 443))
-    offered = offer(announced["token"])
-    with connect(
-        announced["url"],
-        sock=to_caddy,
-        ssl=trust,
-        subprotocols=offered,
-        compression=None,
-        max_size=None,
-    ) as opened:
-        viewer = Viewer(opened)
-        viewer.tell()
-        ready = viewer.hear()
-        seen = viewer.ask(1, frame)
+    ready, seen = view_frame(announced, frame, sock=to_caddy, ssl=trust)
 
     assert final.startswith("https://pictures.localhost/")
     assert (folder / "linked").read_bytes() == picture

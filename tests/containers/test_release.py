@@ -13,7 +13,6 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from websockets.sync.client import connect
 
 from containers.compose_stack import (
     PATIENCE_SECONDS,
@@ -27,7 +26,7 @@ from containers.images import OwnImages
 from smart_filter_client import Client
 from smart_filter_deploy.embedded.addresses import free_port
 from smart_filter_tests import reverse_proxies
-from smart_filter_tests.live_worker import Viewer, offer
+from smart_filter_tests.live_worker import view_frame
 from smart_filter_tests.tls_certificates import create_certificate
 
 # The first test builds the images.
@@ -131,19 +130,7 @@ def test_nginx_with_tls_serves_the_api_pictures_and_live_video(
         hidden = {ask("GET", place).status_code for place in ("/metrics", "/readyz", "/admin")}
         announced = ask("POST", "/v1/live", json={"background": "color:#336699"}).json()
         socket_to_nginx = socket.create_connection(("127.0.0.1", tls_port))
-        offered = offer(announced["token"])
-        with connect(
-            announced["url"],
-            sock=socket_to_nginx,
-            ssl=trust,
-            subprotocols=offered,
-            compression=None,
-            max_size=None,
-        ) as live:
-            viewer = Viewer(live)
-            viewer.tell()
-            ready = viewer.hear()
-            seen = viewer.ask(1, frame)
+        ready, seen = view_frame(announced, frame, sock=socket_to_nginx, ssl=trust)
 
     assert link.netloc == f"pictures.example.com:{tls_port}"
     assert picture.status_code == 200

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 from standardwebhooks import Webhook
-from websockets.sync.client import connect
 
 from containers import images
 from containers.compose_stack import (
@@ -24,7 +23,7 @@ from containers.compose_stack import (
 from containers.engine import Engine
 from containers.images import OwnImages
 from smart_filter_client import Client, Job
-from smart_filter_tests.live_worker import Viewer, offer
+from smart_filter_tests.live_worker import view_frame
 
 # The first test builds the images.
 pytestmark = pytest.mark.timeout(1500)
@@ -139,12 +138,7 @@ def test_live_video_replaces_the_background(stack: ComposeStack) -> None:
     frame = np.asarray(Image.open(PHOTO).convert("RGB"))
     opened = httpx.post(f"{stack.url}/v1/live", headers=headers, json={"background": BACKGROUND})
     announced = opened.raise_for_status().json()
-    offered = offer(announced["token"])
-    with connect(announced["url"], subprotocols=offered, compression=None, max_size=None) as socket:
-        viewer = Viewer(socket)
-        viewer.tell()
-        ready = viewer.hear()
-        seen = viewer.ask(1, frame)
+    ready, seen = view_frame(announced, frame)
 
     assert ready["type"] == "ready"
     assert seen.said["people"]

@@ -50,17 +50,12 @@ def stopped(stack: ComposeStack, service: str) -> Iterator[None]:
 
 
 @pytest.mark.slow
-def test_stopped_api_is_paged(stack: ComposeStack, prometheus: Prometheus) -> None:
-    with stopped(stack, "api"):
-        prometheus.wait_until_firing("ApiDown")
-
-    prometheus.wait_until_silent()
-
-
-@pytest.mark.slow
-def test_stopped_database_is_paged(stack: ComposeStack, prometheus: Prometheus) -> None:
-    with stopped(stack, "postgres"):
-        prometheus.wait_until_firing("DatabaseDown")
+@pytest.mark.parametrize(("server", "alert"), [("api", "ApiDown"), ("postgres", "DatabaseDown")])
+def test_stopped_server_is_paged(
+    stack: ComposeStack, prometheus: Prometheus, server: str, alert: str
+) -> None:
+    with stopped(stack, server):
+        prometheus.wait_until_firing(alert)
 
     prometheus.wait_until_silent()
 

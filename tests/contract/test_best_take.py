@@ -7,8 +7,9 @@ import pytest
 from benchmarks import best_shot as bursts
 
 from smart_filter_shared import best_shot
-from smart_filter_workers import best_take, images
-from smart_filter_workers.best_take import Head, Shot, compose_take
+from smart_filter_workers import images
+from smart_filter_workers.best_take import alignment, compose, seams
+from smart_filter_workers.best_take.compose import Head, Shot, compose_take
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
 
@@ -110,8 +111,8 @@ def test_shot_of_another_scene_is_not_used(reader: bursts.Reader, couple: Srgb8)
 
     assert report.swaps == ()
     assert np.array_equal(take, base)
-    assert report.notes == (f"Photo 2 was not used: {best_take.OTHER_SCENE}.",)
-    assert report.fallback == f"No other photo could be used: {best_take.OTHER_SCENE}."
+    assert report.notes == (f"Photo 2 was not used: {alignment.OTHER_SCENE}.",)
+    assert report.fallback == f"No other photo could be used: {alignment.OTHER_SCENE}."
 
 
 def test_camera_that_moved_far_is_named(reader: bursts.Reader, couple: Srgb8) -> None:
@@ -122,7 +123,7 @@ def test_camera_that_moved_far_is_named(reader: bursts.Reader, couple: Srgb8) ->
 
     _, report = compose_take(shots)
 
-    assert report.fallback == f"No other photo could be used: {best_take.MOVED_CAMERA}."
+    assert report.fallback == f"No other photo could be used: {alignment.MOVED_CAMERA}."
 
 
 def test_head_that_moved_too_far_is_not_used(reader: bursts.Reader, couple: Srgb8) -> None:
@@ -135,7 +136,7 @@ def test_head_that_moved_too_far_is_not_used(reader: bursts.Reader, couple: Srgb
     _, report = compose_take(shots)
 
     assert report.swaps == ()
-    assert report.fallback == best_take.MOVED_PEOPLE
+    assert report.fallback == compose.MOVED_PEOPLE
 
 
 def test_head_before_another_background_does_not_fit(reader: bursts.Reader, couple: Srgb8) -> None:
@@ -152,8 +153,8 @@ def test_head_before_another_background_does_not_fit(reader: bursts.Reader, coup
     take, report = compose_take([shot, shot_of(reader, other, 1)])
 
     assert np.array_equal(take, base)
-    assert report.notes == (f"Person 1 in photo 2: {best_take.UNFIT}.",)
-    assert report.fallback == f"No better face fits: person 1 in photo 2: {best_take.UNFIT}."
+    assert report.notes == (f"Person 1 in photo 2: {seams.UNFIT}.",)
+    assert report.fallback == f"No better face fits: person 1 in photo 2: {seams.UNFIT}."
 
 
 def test_base_that_is_best_stays(reader: bursts.Reader, couple: Srgb8) -> None:
@@ -161,14 +162,14 @@ def test_base_that_is_best_stays(reader: bursts.Reader, couple: Srgb8) -> None:
 
     _, report = compose_take(shots)
 
-    assert report.fallback == best_take.ALREADY_BEST
+    assert report.fallback == compose.ALREADY_BEST
 
 
 def test_single_shot_is_returned_with_a_reason(reader: bursts.Reader, couple: Srgb8) -> None:
     take, report = compose_take([shot_of(reader, couple)])
 
     assert np.array_equal(take, couple)
-    assert (report.swaps, report.fallback) == ((), best_take.ONE_SHOT)
+    assert (report.swaps, report.fallback) == ((), compose.ONE_SHOT)
 
 
 def test_gray_face_is_not_put_on_a_colored_head(reader: bursts.Reader, couple: Srgb8) -> None:

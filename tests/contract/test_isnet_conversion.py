@@ -13,8 +13,7 @@ from smart_filter_workers.networks.coverage import isnet
 from smart_filter_workers.networks.coverage.coverage_network import CoverageNetwork
 from smart_filter_workers.networks.runtimes import onnx_network
 from smart_filter_workers.networks.runtimes.onnx_network import OnnxNetwork
-
-Floats = NDArray[np.float32]
+from smart_filter_workers.results import Floats
 
 SIDE_PX = 128
 # The name of each activation: its lowest and highest value on any picture.

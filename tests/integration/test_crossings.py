@@ -242,7 +242,7 @@ def test_next_stage_is_claimed_by_the_completing_transaction(
         )
         connection.execute(text("DELETE FROM events"))
 
-    runner.run(worker.services)
+    runner.run_turn(worker.context)
 
     assert _written(bench, first, "job.stage") == _written(bench, second, "job.running")
 
@@ -259,7 +259,7 @@ def test_completion_holds_when_the_next_stage_cannot_be_read(
         id=second,
     )
 
-    runner.run(worker.services)
+    runner.run_turn(worker.context)
 
     done, unread = bench.row(first, FACE), bench.row(second, FACE)
     assert (done["state"], done["attempt"]) == ("succeeded", 1)
@@ -274,12 +274,12 @@ def test_thread_pauses_while_another_locks_the_ready_stage(
     # The only queue is left at once; with two, the lowest head is tried again.
     serving = ServedCapabilities([capability(FACE), capability(StageName.SMILE)], {})
     serving.open()
-    busy = dataclasses.replace(worker.services, serving=serving, draining=pauses)
+    busy = dataclasses.replace(worker.context, serving=serving, draining=pauses)
 
     with bench.transaction() as connection:
         held = text("SELECT FROM stages WHERE job_id = :id AND stage = 'face' FOR UPDATE")
         connection.execute(held, {"id": job_id})
-        runner.run(busy)
+        runner.run_turn(busy)
 
     assert pauses.left == 0
     assert bench.row(job_id, FACE)["state"] == "ready"

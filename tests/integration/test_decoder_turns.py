@@ -62,7 +62,7 @@ class Decoding:
 
         def work() -> None:
             while not ended.is_set():
-                runner.run(self.worker.services)
+                runner.run_turn(self.worker.context)
 
         with ThreadPoolExecutor(2) as threads:
             working = [threads.submit(work), threads.submit(work)]
@@ -76,7 +76,7 @@ class Decoding:
             future.result()
 
     def lose_all(self) -> None:
-        for task in self.worker.services.heartbeat.in_time():
+        for task in self.worker.context.heartbeat.in_time():
             task.lost.set()
 
     def pass_time_while_all_threads_hang(self) -> None:
@@ -85,7 +85,7 @@ class Decoding:
         Not more, as the decoder looks at its clock now and then only, and after ten minutes it has
         forgotten the honest tenant.
         """
-        held = self.worker.services.heartbeat.in_time()
+        held = self.worker.context.heartbeat.in_time()
         tenants = [None if task.row is None else task.row.tenant for task in held]
         if len(tenants) == 2 and HONEST not in tenants and None not in tenants:
             self.clock.now += 0.03
@@ -105,8 +105,8 @@ def decoding(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Decoding
         backgrounds = TenantBackgrounds(bench.engine, bench.store, nothing)
         fetcher = Fetcher(OutboundSettings())
         artifacts = ArtifactStore(bench.store, nothing, backgrounds, fetcher, pool)
-        started.services = dataclasses.replace(
-            started.services,
+        started.context = dataclasses.replace(
+            started.context,
             artifacts=artifacts,
             thread_share=ThreadShare(2, list_slow=pool.list_slow_tenants),
         )
@@ -122,7 +122,7 @@ def test_six_tenants_whose_photos_hang_leave_a_thread_and_a_child_to_a_seventh(
     decoding: Decoding,
 ) -> None:
     decoding.submit(HONEST, a_photo(0))
-    runner.run(decoding.worker.services)
+    runner.run_turn(decoding.worker.context)
     attacks = [decoding.submit(tenant, HANGS) for tenant in ATTACKERS for _ in range(2)]
     photos = [decoding.submit(HONEST, a_photo(number)) for number in range(1, 6)]
 
@@ -149,11 +149,11 @@ def test_child_ends_when_the_job_is_canceled_while_its_picture_is_decoded(
     canceled = decoding.submit(TENANT, HANGS)
 
     with ThreadPoolExecutor(1) as threads:
-        turn = threads.submit(runner.run, decoding.worker.services)
+        turn = threads.submit(runner.run_turn, decoding.worker.context)
         while not list_children():
             pass
         decoding.bench.do(CLIENT.cancel, canceled, tenant=TENANT)
-        decoding.worker.services.heartbeat.beat()
+        decoding.worker.context.heartbeat.beat()
         turn.result()
 
     assert list_children() == []
@@ -164,11 +164,11 @@ def test_decoding_ends_when_the_lease_is_lost(decoding: Decoding) -> None:
     canceled = decoding.submit(HONEST, HANGS)
 
     with ThreadPoolExecutor(1) as threads:
-        turn = threads.submit(runner.run, decoding.worker.services)
-        while not decoding.worker.services.heartbeat.in_time():
+        turn = threads.submit(runner.run_turn, decoding.worker.context)
+        while not decoding.worker.context.heartbeat.in_time():
             pass
         decoding.bench.execute("DELETE FROM jobs WHERE id = :id", id=canceled)
         decoding.lose_all()
         turn.result()
 
-    assert decoding.worker.services.heartbeat.in_time() == []
+    assert decoding.worker.context.heartbeat.in_time() == []

@@ -224,11 +224,11 @@ def test_failed_fetch_is_settled_despite_a_lost_database_connection(bench: Bench
 
     with dead_connection(bench) as engine:
         stage_events = StageEvents(bench.settings.broker, bench.worker, max_attempts=3)
-        services = cast(
+        context = cast(
             WorkerContext,
             SimpleNamespace(engine=engine, settings=bench.settings, stage_events=stage_events),
         )
-        with error_policy.settle_errors(services, [task], "internal"):
+        with error_policy.settle_errors(context, [task], "internal"):
             fetch_in_vain()
 
     assert (bench.job(job_id).error or {})["code"] == "photo_unreachable"
@@ -242,10 +242,10 @@ def test_start_of_a_child_process_is_not_charged_as_fetching(bench: Bench) -> No
     bench.advance(StageName.PREPARE, StageName.SEGMENTATION)
     lease = bench.claim_one(StageName.COMPOSITE)
     task = Task(lease, overdue_at=math.inf, row=bench.job(job_id))
-    services = cast(WorkerContext, SimpleNamespace(settings=bench.settings, extra_models=()))
+    context = cast(WorkerContext, SimpleNamespace(settings=bench.settings, extra_models=()))
 
     with pytest.raises(InputsExpired):
-        steps.run_in_child(services, task)
+        steps.run_in_child(context, task)
 
     (infer,) = task.trail.steps_of(task.lease)
     assert 0 < task.fetching_seconds < (infer.ended_ns - infer.began_ns) / 1e9 - CHILD_SECONDS

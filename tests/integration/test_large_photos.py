@@ -22,7 +22,7 @@ def worker(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaceWorker
     monkeypatch.setattr(steps, "_ROOM_SECONDS", 0.01)
     with face_worker.start(bench, threads=2) as started:
         small = LargePhotos(MemoryLimit(0))
-        started.services = dataclasses.replace(started.services, large_photos=small)
+        started.context = dataclasses.replace(started.context, large_photos=small)
         yield started
 
 
@@ -33,16 +33,16 @@ def run_two(worker: FaceWorker, meanwhile: Callable[[Task], None]) -> tuple[JobI
     second: list[Future[None]] = []
 
     def wait_for_second() -> None:
-        (first,) = worker.services.heartbeat.in_time()
-        second.append(threads.submit(runner.run, worker.services))
-        while len(held := worker.services.heartbeat.in_time()) == 1:
+        (first,) = worker.context.heartbeat.in_time()
+        second.append(threads.submit(runner.run_turn, worker.context))
+        while len(held := worker.context.heartbeat.in_time()) == 1:
             pass
         (waiting,) = (task for task in held if task is not first)
         meanwhile(waiting)
 
     worker.meanwhile.append(wait_for_second)
     with ThreadPoolExecutor(1) as threads:
-        runner.run(worker.services)
+        runner.run_turn(worker.context)
         second[0].result()
     return jobs
 
@@ -52,7 +52,7 @@ def test_waiting_photo_keeps_its_lease_and_runs_next(bench: Bench, worker: FaceW
         overdue_at = waiting.overdue_at
         while waiting.overdue_at == overdue_at:
             pass
-        assert waiting in worker.services.heartbeat.in_time()
+        assert waiting in worker.context.heartbeat.in_time()
 
     jobs = run_two(worker, see_it_extended)
 
@@ -61,8 +61,8 @@ def test_waiting_photo_keeps_its_lease_and_runs_next(bench: Bench, worker: FaceW
 
 def test_waiting_photo_is_returned_when_the_worker_stops(bench: Bench, worker: FaceWorker) -> None:
     def stop(waiting: Task) -> None:
-        worker.services.draining.set()
-        while waiting in worker.services.heartbeat.in_time():
+        worker.context.draining.set()
+        while waiting in worker.context.heartbeat.in_time():
             pass
 
     first, second = run_two(worker, stop)
@@ -75,7 +75,7 @@ def test_waiting_photo_is_returned_when_the_worker_stops(bench: Bench, worker: F
 def test_photo_whose_lease_is_lost_waits_no_longer(bench: Bench, worker: FaceWorker) -> None:
     def lose(waiting: Task) -> None:
         waiting.lost.set()
-        while waiting in worker.services.heartbeat.in_time():
+        while waiting in worker.context.heartbeat.in_time():
             pass
 
     first, second = run_two(worker, lose)

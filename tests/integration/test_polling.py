@@ -65,15 +65,15 @@ def test_turns_of_rings_and_polls_are_no_more_than_the_threads(worker: FaceWorke
 
 def test_worker_polls_half_as_often_next_to_an_idle_one(worker: FaceWorker) -> None:
     alone = worker.turns.pause_seconds
-    worker.bench.announce(*worker.services.serving.capabilities, host="elsewhere")
-    worker.services.heartbeat.beat()
+    worker.bench.announce(*worker.context.serving.capabilities, host="elsewhere")
+    worker.context.heartbeat.beat()
 
     assert (alone, worker.turns.pause_seconds) == (POLL_SECONDS, SHARED_POLL_SECONDS)
 
 
 def test_worker_that_drains_begins_no_turn(worker: FaceWorker) -> None:
     worker.submit()
-    worker.services.draining.set()
+    worker.context.draining.set()
 
     assert worker.turns.look() == 0
 

@@ -39,7 +39,7 @@ def submit(worker: FaceWorker, tenant: Tenant, *, megapixels: float) -> JobId:
 
 def test_second_thread_is_left_to_small_photos(bench: Bench, worker: FaceWorker) -> None:
     submit(worker, BOB, megapixels=0.3)
-    runner.run(worker.services)
+    runner.run_turn(worker.context)
     large = [submit(worker, ANN, megapixels=49) for _ in range(2)]
     seen = []
 
@@ -47,11 +47,11 @@ def test_second_thread_is_left_to_small_photos(bench: Bench, worker: FaceWorker)
         """Take a turn in another thread, while the first thread runs a stage of ann."""
         small = submit(worker, BOB, megapixels=0.3)
         with ThreadPoolExecutor(1) as other:
-            other.submit(runner.run, worker.services).result()
+            other.submit(runner.run_turn, worker.context).result()
         seen.extend(bench.row(job_id, FACE)["state"] for job_id in (*large, small))
 
     worker.meanwhile.append(look)
-    runner.run(worker.services)
+    runner.run_turn(worker.context)
 
     assert seen == ["running", "ready", "succeeded"]
     assert {bench.row(job_id, FACE)["state"] for job_id in large} == {"succeeded"}

@@ -143,7 +143,7 @@ def lose_worker(bench: Bench) -> None:
 
 
 def let_worker_meet(bench: Bench, trouble: Error) -> None:
-    services = SimpleNamespace(
+    context = SimpleNamespace(
         engine=bench.engine,
         settings=bench.settings,
         doorbell=bench.doorbell,
@@ -151,7 +151,7 @@ def let_worker_meet(bench: Bench, trouble: Error) -> None:
         stage_events=StageEvents(bench.settings.broker, bench.worker, max_attempts=3),
     )
     task = Task(bench.claim_one(PREPARE), overdue_at=math.inf)
-    with error_policy.settle_errors(cast(WorkerContext, services), [task], "internal"):
+    with error_policy.settle_errors(cast(WorkerContext, context), [task], "internal"):
         raise trouble
 
 

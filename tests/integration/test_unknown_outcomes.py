@@ -384,13 +384,13 @@ def test_stage_of_a_worker_without_an_answer_runs_to_its_end(
 
         trapped = lines.database.trap(statement, loss, at_commit=True)
         with trapped as trap, suppress(DatabaseUnavailable):
-            runner.run(worker.services)
+            runner.run_turn(worker.context)
         await_end(bench, trap)
-        worker.services.counters.publish(worker.services.engine)
+        worker.context.counters.publish(worker.context.engine)
         # What was claimed without an answer is claimed again when its lease has ended.
         bench.execute("UPDATE stages SET leased_until = now() WHERE state = 'running'")
         bench.sweep()
-        runner.run(worker.services)
+        runner.run_turn(worker.context)
 
     assert trap.sprung.is_set()
     assert [bench.states(job_id)["face"] for job_id in jobs] == ["succeeded", "succeeded"]
@@ -402,8 +402,8 @@ def test_renewal_without_an_answer_loses_no_lease(
 ) -> None:
     with face_worker.start(dataclasses.replace(bench, settings=far_settings)) as worker:
         worker.submit()
-        claim = claims.claim_and_commit(worker.services)
-        heartbeat = worker.services.heartbeat
+        claim = claims.claim_and_commit(worker.context)
+        heartbeat = worker.context.heartbeat
 
         with heartbeat.at_work(), heartbeat.holding(claim.leases, limit_seconds=600) as (task,):
             bench.age(task.lease, seconds=10)

@@ -357,7 +357,7 @@ def test_model_is_served_when_its_weights_arrive(
     offers = known.offers(tmp_path)
     setup = capabilities.plan_capabilities(offers, stages=[StageName.FACE])
     setup.serving.open()
-    services = SimpleNamespace(
+    context = SimpleNamespace(
         settings=SimpleNamespace(weights=tmp_path),
         catalog=known,
         models=ModelCache(known, tmp_path, memory_limit=resources.get_limit(None)),
@@ -366,7 +366,7 @@ def test_model_is_served_when_its_weights_arrive(
         heartbeat=SimpleNamespace(announce=lambda: None),
     )
     watch = WeightsWatch(
-        cast(WorkerContext, services), offers, stages=[StageName.FACE], models=(), gpu_fault=None
+        cast(WorkerContext, context), offers, stages=[StageName.FACE], models=(), gpu_fault=None
     )
     watch.look()
     assert "late.bin is missing" in setup.serving.failed[late.capability]

@@ -157,7 +157,7 @@ def repeated_commit(bench: Bench) -> None:
     key = f"{dt.date(2026, 1, 1)}/{TENANT}/made"
     done = dataclasses.replace(stage_result(lease), artifacts={key: ArtifactKind.RESULT})
     bench.store.put(key, b"made", length=4, media_type="image/png")
-    services = _services(bench, lease_seconds=600.0)
+    context = _worker_context(bench, lease_seconds=600.0)
     commits = 0
 
     def complete(_: WorkerContext) -> Sequence[Lease]:
@@ -169,10 +169,10 @@ def repeated_commit(bench: Bench) -> None:
         return lost
 
     try:
-        lost = error_policy.retry_until_lease_ends(services, complete)
+        lost = error_policy.retry_until_lease_ends(context, complete)
     except DatabaseUnavailable as error:
         raise AssertionError("the commit was not repeated") from error
-    error_policy.remove_unreferenced(services, [key])
+    error_policy.remove_unreferenced(context, [key])
 
     assert lost == [lease]
     assert bench.store.has(key)
@@ -203,7 +203,7 @@ def lost_before_storing(bench: Bench) -> None:
 
         def lose() -> None:
             _lose_running(bench, job_id)
-            worker.services.heartbeat.beat()
+            worker.context.heartbeat.beat()
 
         worker.run(meanwhile=lose)
 
@@ -214,7 +214,7 @@ def failed_claim(bench: Bench) -> None:
     """The next claim raises in the transaction of a completion: the completion holds."""
     with _worker(bench) as worker:
         job_id = worker.submit()
-        cards_of = worker.services.serving.cards_of
+        cards_of = worker.context.serving.cards_of
         asked = 0
 
         def fail_once(chosen: Any) -> object:  # noqa: ANN401 - a capability
@@ -224,7 +224,7 @@ def failed_claim(bench: Bench) -> None:
                 raise ValueError("a defect of a claim")
             return cards_of(chosen)
 
-        worker.replace(serving=Watched(worker.services.serving, "cards_of", fail_once))
+        worker.replace(serving=Watched(worker.context.serving, "cards_of", fail_once))
         worker.run()
 
         row = bench.row(job_id, FACE)
@@ -236,7 +236,7 @@ def draining(bench: Bench) -> None:
     with _worker(bench) as worker:
         first, second = worker.submit(), worker.submit()
 
-        worker.run(meanwhile=worker.services.draining.set)
+        worker.run(meanwhile=worker.context.draining.set)
 
         assert [bench.row(job_id, FACE)["state"] for job_id in (first, second)] == [
             "succeeded",
@@ -347,9 +347,9 @@ def _lose_running(bench: Bench, job_id: JobId) -> None:
     bench.sweep()
 
 
-def _services(bench: Bench, *, lease_seconds: float, engine: object = None) -> WorkerContext:
+def _worker_context(bench: Bench, *, lease_seconds: float, engine: object = None) -> WorkerContext:
     quick = bench.settings.engine.model_copy(update={"lease_seconds": lease_seconds})
-    services = SimpleNamespace(
+    context = SimpleNamespace(
         engine=engine or bench.engine,
         settings=dataclasses.replace(bench.settings, engine=quick),
         doorbell=bench.doorbell,
@@ -357,7 +357,7 @@ def _services(bench: Bench, *, lease_seconds: float, engine: object = None) -> W
         stage_events=StageEvents(bench.settings.broker, bench.worker, max_attempts=3),
         artifacts=SimpleNamespace(discard=lambda keys: [bench.store.remove(key) for key in keys]),
     )
-    return cast(WorkerContext, services)
+    return cast(WorkerContext, context)
 
 
 def _meet(
@@ -368,9 +368,9 @@ def _meet(
     engine: object = None,
     lease_seconds: float = 30.0,
 ) -> None:
-    services = _services(bench, lease_seconds=lease_seconds, engine=engine)
+    context = _worker_context(bench, lease_seconds=lease_seconds, engine=engine)
     try:
-        with error_policy.settle_errors(services, [Task(lease, 0.0)], "internal"):
+        with error_policy.settle_errors(context, [Task(lease, 0.0)], "internal"):
             raise trouble
     except Error as error:
         raise AssertionError(f"{type(error).__name__} ends the thread") from error
@@ -405,8 +405,8 @@ class _Worker:
     stored: int = 0
 
     @property
-    def services(self) -> WorkerContext:
-        return self.base.services
+    def context(self) -> WorkerContext:
+        return self.base.context
 
     def submit(self) -> JobId:
         """Write a job whose face stage is ready, and its photo."""
@@ -414,12 +414,12 @@ class _Worker:
         self.base.bench.store.put(str(job_id), b"photo", length=5, media_type="image/png")
         return job_id
 
-    def replace(self, **services: object) -> None:
-        self.base.services = dataclasses.replace(self.services, **cast(Any, services))
+    def replace(self, **context: object) -> None:
+        self.base.context = dataclasses.replace(self.context, **cast(Any, context))
 
     def run(self, *, meanwhile: Callable[[], None] | None = None) -> None:
         """Serve one ring; meanwhile: called once, while the model runs."""
-        artifacts = self.services.artifacts
+        artifacts = self.context.artifacts
 
         def store(*given: Any, **more: Any) -> object:  # noqa: ANN401 - as ArtifactStore.store takes
             self.stored += 1
@@ -431,7 +431,7 @@ class _Worker:
 
         self.replace(artifacts=Watched(artifacts, "store", store))
         self.base.meanwhile.extend([] if meanwhile is None else [meanwhile])
-        runner.run(self.services)
+        runner.run_turn(self.context)
 
 
 @contextmanager

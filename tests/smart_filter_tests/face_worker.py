@@ -35,7 +35,7 @@ class FaceWorker:
     """
 
     bench: Bench
-    services: WorkerContext
+    context: WorkerContext
     turns: Turns
     listener: BellListener
     meanwhile: list[Callable[[], None]]
@@ -46,7 +46,7 @@ class FaceWorker:
         lease = self.bench.claim_one(PREPARE)
         result = PreparedPhoto(8, 8, "jpg", proxy_srgb=np.zeros((8, 8, 3), np.uint8))
         job = self.bench.job(job_id, tenant=tenant)
-        kept = self.services.artifacts.store(job, lease, result)
+        kept = self.context.artifacts.store(job, lease, result)
         done = StageOutcome(lease, {**kept.row, "digests": {}}, 0.1, kept.artifacts)
         self.bench.work(WORKER.complete, [done])
         return job_id
@@ -70,15 +70,15 @@ def start(
         threads=threads,
         traces=NULL_TRACES,
     )
-    parts.setup.load(parts.services.models)
+    parts.setup.load(parts.context.models)
     try:
-        yield FaceWorker(bench, parts.services, parts.turns, parts.listener, meanwhile)
+        yield FaceWorker(bench, parts.context, parts.turns, parts.listener, meanwhile)
     finally:
         parts.listener.stop()
         parts.turns.close()
-        for engine in (parts.services.engine, parts.beating):
+        for engine in (parts.context.engine, parts.beating):
             engine.dispose()
-        parts.services.doorbell.close()
+        parts.context.doorbell.close()
 
 
 def _finds_no_face(meanwhile: list[Callable[[], None]]) -> ModuleType:

@@ -12,11 +12,9 @@ from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.recipe import Filter
 from smart_filter_shared.results import Face, Point, Smile
 from smart_filter_wire.findings import Eyes
-from smart_filter_workers.results import Matte8
+from smart_filter_workers.results import Bytes, Matte8
 from smart_filter_workers.stages.composite.filters import drawing
 from smart_filter_workers.stages.composite.filters.drawing import FilterVerdict
-
-Picture = NDArray[np.uint8]
 
 # A face seen from the front: x across, y down from the middle of its eyes, in eye distances.
 _FRONT = ((-0.5, 0), (0.5, 0), (0, 0.6), (-0.4, 1.16), (0.4, 1.16))
@@ -74,7 +72,7 @@ def a_scene(
     )
 
 
-def a_picture(width: int = 240, height: int = 180, *, channels: int = 3) -> Picture:
+def a_picture(width: int = 240, height: int = 180, *, channels: int = 3) -> Bytes:
     """Make a gradient; with alpha, its left third is transparent and its middle half covered."""
     x, y = np.meshgrid(np.linspace(60, 180, width), np.linspace(0, 60, height))
     picture = np.stack([x, x + y / 2, 200 - y], axis=-1).astype(np.uint8)
@@ -87,12 +85,12 @@ def a_picture(width: int = 240, height: int = 180, *, channels: int = 3) -> Pict
     return np.ascontiguousarray(np.concatenate([picture, alpha], axis=-1))
 
 
-def draw(picture: Picture, seen: drawing.Scene, name: str, **params: Scalar) -> FilterVerdict:
+def draw(picture: Bytes, seen: drawing.Scene, name: str, **params: Scalar) -> FilterVerdict:
     required: dict[str, Scalar] = {"text": "Hello"} if name == "caption" else {}
     asked = Filter(name, {**required, **params})
     return drawing.load_plugin(name).draw(picture, seen, asked.parameters)
 
 
-def changed_pixels(before: Picture, after: Picture) -> NDArray[np.bool_]:
+def changed_pixels(before: Bytes, after: Bytes) -> NDArray[np.bool_]:
     """Return a mask of the pixels that differ, (H, W)."""
     return np.asarray((before != after).any(axis=-1))

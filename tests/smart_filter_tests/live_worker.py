@@ -86,6 +86,23 @@ class Viewer:
         return self.see()
 
 
+def view_frame(announced: Json, frame: Srgb8, **options: Any) -> tuple[Json, Answer]:  # noqa: ANN401
+    """Return the greeting of an announced live video, and its answer to one frame.
+
+    options: of the connection.
+    """
+    with connect(
+        announced["url"],
+        subprotocols=offer(announced["token"]),
+        compression=None,
+        max_size=None,
+        **options,
+    ) as socket:
+        viewer = Viewer(socket)
+        viewer.tell()
+        return viewer.hear(), viewer.ask(1, frame)
+
+
 @dataclass(slots=True)
 class LiveWorker:
     process: subprocess.Popen[bytes]

@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from smart_filter_workers.models import admission
+from smart_filter_workers.results import Floats
 from smart_filter_workers.weights import allowlist
 from smart_filter_workers.weights.allowlist import AdmittedFile
-
-Floats = NDArray[np.float32]
 
 SIDE_PX = 64
 # The names of the networks of `a_folder` in recipes.

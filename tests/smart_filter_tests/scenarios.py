@@ -79,22 +79,19 @@ def new_job(bench: Bench) -> Scenario:
     return Scenario(bench, bench.submit(photo="photo"), {})
 
 
-def running_stages(bench: Bench) -> Scenario:
-    """Make a job whose segmentation and face run; the lease of segmentation has run out."""
-    job_id = bench.submit(photo="photo")
-    bench.advance(PREPARE)
-    leases = {stage: bench.claim_one(stage) for stage in (SEGMENTATION, FACE)}
-    bench.age(leases[SEGMENTATION], seconds=31)
-    return Scenario(bench, job_id, leases)
-
-
 def ready_face(bench: Bench) -> Scenario:
-    """Make the same with a face that is ready to be claimed."""
+    """Make a job whose segmentation's lease has run out, with a face that is ready."""
     job_id = bench.submit(photo="photo")
     bench.advance(PREPARE)
     leases = {SEGMENTATION: bench.claim_one(SEGMENTATION)}
     bench.age(leases[SEGMENTATION], seconds=31)
     return Scenario(bench, job_id, leases)
+
+
+def running_stages(bench: Bench) -> Scenario:
+    """Make the same with a face that runs."""
+    scenario = ready_face(bench)
+    return dataclasses.replace(scenario, leases={**scenario.leases, FACE: bench.claim_one(FACE)})
 
 
 def due_retry(bench: Bench) -> Scenario:

@@ -87,23 +87,18 @@ class Api:
         return self.client.post("/v1/jobs", files=files, headers={**as_bearer(key), **headers})
 
     def limit(self, tenant: Tenant = TENANT, **numbers: float) -> None:
-        with self.bench.transaction() as connection:
-            said = tenants_settings.lock_overrides(connection, tenant)
-            limits = LimitOverrides(**numbers)  # type: ignore[arg-type]  # its fields
-            tenants_settings.write_overrides(
-                connection, tenant, dataclasses.replace(said, limits=limits)
-            )
+        self._override(tenant, limits=LimitOverrides(**numbers))  # type: ignore[arg-type]
 
     def keep(self, tenant: Tenant = TENANT, **seconds: float) -> None:
-        with self.bench.transaction() as connection:
-            said = tenants_settings.lock_overrides(connection, tenant)
-            retention = RetentionOverrides(**seconds)  # type: ignore[arg-type]  # its fields
-            tenants_settings.write_overrides(
-                connection, tenant, dataclasses.replace(said, retention=retention)
-            )
+        self._override(tenant, retention=RetentionOverrides(**seconds))  # type: ignore[arg-type]
         # The API caches a known key for a second; a new one is not cached.
         self.client.headers.update(self.headers(*Scope))
         self.operators.headers.update(self.client.headers)
+
+    def _override(self, tenant: Tenant, **part: object) -> None:
+        with self.bench.transaction() as connection:
+            said = tenants_settings.lock_overrides(connection, tenant)
+            tenants_settings.write_overrides(connection, tenant, dataclasses.replace(said, **part))  # type: ignore[arg-type]
 
     def read(self, path: str, **options: Any) -> Any:  # noqa: ANN401 - of httpx, and JSON
         """Return the document of a GET that succeeds."""

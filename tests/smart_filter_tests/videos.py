@@ -8,12 +8,9 @@ from typing import Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_workers.backgrounds import library
-from smart_filter_workers.results import Matte8, Srgb8
-
-Floats = NDArray[np.float32]
+from smart_filter_workers.results import Floats, Matte8, Srgb8
 
 WIDTH_PX, HEIGHT_PX = 640, 360
 

@@ -9,9 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_training import preflight
-
-Bytes = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
+from smart_filter_workers.results import Bools, Bytes
 
 _HASH_RANGE: Final = 1 << 32
 
@@ -27,7 +25,7 @@ class Examples:
     pictures: Bytes
     labels: NDArray[Any]
 
-    def where(self, chosen: Mask) -> "Examples":
+    def where(self, chosen: Bools) -> "Examples":
         """Return the examples that (N,) bool chooses."""
         names = tuple(name for name, is_in in zip(self.names, chosen, strict=True) if is_in)
         return Examples(names, self.pictures[chosen], self.labels[chosen])
@@ -48,7 +46,7 @@ def split(examples: Examples, groups: Iterable[str], *, share: float) -> tuple[E
     return examples.where(~validates), examples.where(validates)
 
 
-def hold_out(names: Iterable[str], *, share: float) -> Mask:
+def hold_out(names: Iterable[str], *, share: float) -> Bools:
     """Return which names validate, (N,) bool: about `share` of them, 0..1.
 
     The side of a name depends on the name alone, so a new run draws the same. Examples that

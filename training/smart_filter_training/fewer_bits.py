@@ -21,9 +21,8 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from smart_filter_workers.networks.runtimes import onnx_network
+from smart_filter_workers.results import Doubles, Floats
 
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
 Proto = Any  # protobuf has no types
 
 # Kernels of fewer weights stay as they are: together they are a hundredth of a file.

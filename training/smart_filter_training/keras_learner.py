@@ -18,6 +18,7 @@ from smart_filter_shared.errors import SetupFailed
 from smart_filter_training import loop
 from smart_filter_training.examples import Data, Examples
 from smart_filter_training.run_record import RunRecord
+from smart_filter_workers.results import Bytes, Floats
 
 # Keras ships no types.
 Network = Any
@@ -26,8 +27,6 @@ Loss = Any  # a loss, or one for each output by name
 # With seed, start, epochs, batch_size, learning_rate, weight_decay; half_precision is optional.
 Configuration = Any
 
-Bytes = NDArray[np.uint8]
-Floats = NDArray[np.float32]
 Targets: TypeAlias = Floats | Mapping[str, Floats]
 # Arguments: the epoch, the number of the batch in it, and the numbers of its examples, (N,).
 MakeExamples: TypeAlias = Callable[[int, int, NDArray[np.int64]], tuple[Any, Any]]

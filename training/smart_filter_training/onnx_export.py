@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers.networks.runtimes import onnx_network
+from smart_filter_workers.results import Floats
 
 Network = Any  # keras ships no types
-Floats = NDArray[np.float32]
 
 # The largest difference between the answers of an exported and a trained network.
 PARITY: Final = 1e-3

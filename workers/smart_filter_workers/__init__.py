@@ -1,5 +1,5 @@
 """Celery workers, and the stages that they run.
 
 Called by deploy, training.
-Calls shared and wire, and never api.
+Calls shared.
 """

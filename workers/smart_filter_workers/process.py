@@ -91,7 +91,7 @@ def serve(
     parts = _wire(
         settings, discovered, stages, models, signer=signer, threads=threads, traces=traces
     )
-    services = parts.services
+    context = parts.context
     stopping = threading.Event()
     side_threads: list[threading.Thread] = []
 
@@ -99,19 +99,19 @@ def serve(
         side_threads.append(threading.Thread(target=_run, args=(run, parts, stopping), name=name))
         side_threads[-1].start()
 
-    services.heartbeat.beat()
+    context.heartbeat.beat()
     parts.sweeper.expire_ended()
-    begin("Heartbeat", services.heartbeat.run)
+    begin("Heartbeat", context.heartbeat.run)
     try:
-        parts.setup.load(services.models)
+        parts.setup.load(context.models)
         begin("Weights", parts.weights_watch.run)
         # Before it is announced: an operator may stop a worker that serves nothing.
         stop = _catch_stop_signals()
         with contextlib.suppress(TryAgain):  # the next heartbeat announces it
-            services.heartbeat.announce()
-        if not services.serving.able:
-            _log.error("no_capability_served", failed=services.serving.failed)
-            while not services.serving.able:  # until weights arrive
+            context.heartbeat.announce()
+        if not context.serving.able:
+            _log.error("no_capability_served", failed=context.serving.failed)
+            while not context.serving.able:  # until weights arrive
                 if _is_stopped(stop, seconds=_WEIGHTS_POLL_SECONDS):
                     return
         parts.decoder.start()
@@ -119,11 +119,11 @@ def serve(
         begin("Retention", parts.retention.run)
         begin("Clearing", parts.retention.run_slow)
         begin("Pictures", parts.pictures.run)
-        _log.info("worker_ready", capabilities=services.serving.capabilities, threads=threads)
+        _log.info("worker_ready", capabilities=context.serving.capabilities, threads=threads)
         begin("Poll", parts.turns.run)
         parts.listener.start()
         _is_stopped(stop, seconds=None)
-        parts.draining.drain_after_signal(services.heartbeat)
+        parts.draining.drain_after_signal(context.heartbeat)
     finally:
         parts.listener.stop()
         parts.turns.close()
@@ -131,18 +131,18 @@ def serve(
         for thread in side_threads:
             thread.join()
         parts.decoder.close()
-        services.heartbeat.leave()
+        context.heartbeat.leave()
         traces.close()
-        for engine in (services.engine, parts.beating):
+        for engine in (context.engine, parts.beating):
             engine.dispose()
-        services.doorbell.close()
+        context.doorbell.close()
 
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
     """The parts that `serve` starts.  beating: the engine of the heartbeat's own connection."""
 
-    services: WorkerContext
+    context: WorkerContext
     beating: Engine
     decoder: DecoderPool
     setup: CapabilitySetup
@@ -213,7 +213,7 @@ def _wire(
         on_hang=lambda: draining.drain_after_failure(heartbeat),
         on_announced=subscriptions.follow,
     )
-    services = WorkerContext(
+    context = WorkerContext(
         engine=by_key,
         doorbell=doorbell,
         artifacts=ArtifactStore(store, recent, backgrounds, fetcher, decoder),
@@ -236,7 +236,7 @@ def _wire(
         draining=draining.started,
         extra_models=discovered.extra,
     )
-    turns = Turns(services, shared, threads, _IdleMemory(recent, decoder, loaded).give_back)
+    turns = Turns(context, shared, threads, _IdleMemory(recent, decoder, loaded).give_back)
     listener = BellListener(
         settings.broker,
         doorbell,
@@ -246,9 +246,9 @@ def _wire(
         serving=setup.serving,
         threads=threads,
     )
-    weights_watch = WeightsWatch(services, offers, stages=stages, models=models, gpu_fault=demanded)
+    weights_watch = WeightsWatch(context, offers, stages=stages, models=models, gpu_fault=demanded)
     collecting = (
-        ExampleCollector(shared, store, services.artifacts) if settings.engine.collect else None
+        ExampleCollector(shared, store, context.artifacts) if settings.engine.collect else None
     )
     retention = GarbageCollector(
         shared,
@@ -262,12 +262,12 @@ def _wire(
         shared,
         doorbell,
         settings.engine,
-        counters=services.counters,
+        counters=context.counters,
         retention=retention,
         pictures=pictures,
     )
     return _Parts(
-        services,
+        context,
         beating,
         decoder,
         setup,
@@ -287,7 +287,7 @@ def _run(run: Callable[[threading.Event], None], parts: _Parts, stopping: thread
         run(stopping)
     finally:
         if not stopping.is_set():
-            heartbeat = parts.services.heartbeat
+            heartbeat = parts.context.heartbeat
             # Without a heartbeat, leases would run out during a drain: return them at once.
             is_heartbeat = run == heartbeat.run
             parts.draining.drain_after_failure(heartbeat, seconds=0 if is_heartbeat else None)

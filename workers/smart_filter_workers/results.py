@@ -29,6 +29,9 @@ Srgb8: TypeAlias = NDArray[np.uint8]
 Srgba8: TypeAlias = NDArray[np.uint8]
 # Any shape.
 Floats: TypeAlias = NDArray[np.float32]
+Doubles: TypeAlias = NDArray[np.float64]
+Bytes: TypeAlias = NDArray[np.uint8]
+Bools: TypeAlias = NDArray[np.bool_]
 # (H, W) uint8: coverage by the subject, 0 none, 255 full; linear, not gamma-coded.
 Matte8: TypeAlias = NDArray[np.uint8]
 # The same in 65,535 steps.

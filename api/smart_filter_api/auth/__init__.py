@@ -1,5 +1,6 @@
 """Authenticate and authorize requests: API keys, sessions, CSRF, CORS and rate limits.
 
-Called by routes, services, submission, deploy, removebg, responses, http.
+Called by deploy, http, intake, presenters, removebg, responses, routes, s3_folders, schemas,
+services, submission.
 Calls shared, wire.
 """

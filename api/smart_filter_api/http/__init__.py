@@ -1,6 +1,6 @@
 """HTTP mechanics: server configuration, middleware, ETags, strict parsing and latency metrics.
 
-Called by routes, responses, studio, intake, presenters,
-submission.
-Calls shared, auth, problems.
+Called by deploy, intake, presenters, reference, removebg, responses, routes, s3_folders, schemas,
+studio, submission.
+Calls auth, problems, shared.
 """

@@ -1,5 +1,5 @@
 """Read request bodies into spooled pictures and form fields, within limits.
 
-Called by submission, routes, removebg, openapi, s3_folders, services.
-Calls shared, http, problems, auth.
+Called by openapi, removebg, routes, s3_folders, services, submission.
+Calls auth, http, problems, shared.
 """

@@ -1,5 +1,5 @@
 """Build the OpenAPI 3.1 document of the API from routes, bodies, links and examples.
 
 Called by routes.
-Calls shared, schemas, intake, problems, wire.
+Calls intake, problems, schemas, shared, wire.
 """

@@ -1,5 +1,5 @@
 """Render database rows as the API's response documents.
 
-Called by routes, responses, deploy, removebg, s3_folders, services.
-Calls shared, wire, http, auth, problems.
+Called by deploy, removebg, responses, routes, s3_folders, services.
+Calls auth, http, problems, shared, wire.
 """

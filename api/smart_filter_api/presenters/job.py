@@ -24,21 +24,19 @@ from smart_filter_shared.ids import Capability
 from smart_filter_shared.jobs.queries import JobRow, Json, StageRow
 from smart_filter_shared.model_registry.published_models import PublishedModel
 from smart_filter_shared.model_registry.weight_versions import VersionState, WeightVersion
-from smart_filter_shared.pipeline import LEADING_TASK, StageName, TaskName
+from smart_filter_shared.pipeline import (
+    COMPOSED_OUTPUTS,
+    CUTOUT_OUTPUTS,
+    LEADING_TASK,
+    StageName,
+    TaskName,
+)
 from smart_filter_shared.presets import SURFACE_FAMILIES, Preset
 from smart_filter_shared.queue import batches
 from smart_filter_shared.queue.batches import BatchRow, BatchTake
 from smart_filter_shared.queue.states import JobState, StageState
 from smart_filter_shared.rating import EYES_SHARE, LEVEL_WEIGHTS, SMILE_SHARE, SmileLevel, rate
-from smart_filter_shared.recipe import (
-    COMPOSED_OUTPUTS,
-    CUTOUT_OUTPUTS,
-    BackgroundKind,
-    Crop,
-    Output,
-    OutputSize,
-    Recipe,
-)
+from smart_filter_shared.recipe import BackgroundKind, Crop, Output, OutputSize, Recipe
 from smart_filter_shared.results import (
     MIN_PEOPLE_SHARE,
     CompositeFacts,

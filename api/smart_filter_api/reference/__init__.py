@@ -1,5 +1,5 @@
 """The reference of the API as a page, on which requests can be sent to this server.
 
-Called by app.
+Called by modules above.
 Calls http, shared.
 """

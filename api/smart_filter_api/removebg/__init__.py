@@ -1,5 +1,5 @@
 """A remove.bg v1.0 compatible interface, on the same queue as all other jobs.
 
-Called by app.
-Calls shared, intake, auth, responses, services, submission, http, wire.
+Called by modules above.
+Calls auth, http, intake, presenters, problems, responses, services, shared, submission, wire.
 """

@@ -1,5 +1,5 @@
 """Build responses that several routes share: jobs, files, long polls and event streams.
 
-Called by routes, removebg.
-Calls shared, services, http, auth, presenters, schemas, submission, wire.
+Called by removebg, routes.
+Calls auth, http, presenters, problems, schemas, services, shared, submission, wire.
 """

@@ -1,5 +1,6 @@
 """The endpoints of the API, one module per resource.
 
-Called by studio.
-Calls shared, services, wire, http, schemas, auth, intake, responses.
+Called by deploy, studio.
+Calls auth, http, intake, openapi, presenters, problems, responses, s3_folders, schemas, services,
+shared, submission, wire.
 """

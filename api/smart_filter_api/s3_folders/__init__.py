@@ -1,5 +1,5 @@
 """S3 folders: objects that are put under a prefix become jobs, and results go to another prefix.
 
-Called by routes, deploy.
-Calls shared, submission, intake, services, auth, http, presenters, problems.
+Called by deploy, routes.
+Calls auth, http, intake, presenters, problems, services, shared, submission.
 """

@@ -2,6 +2,6 @@
 
 One module per resource.
 
-Called by routes, openapi, submission, responses, services.
-Calls shared, wire, auth, http.
+Called by deploy, openapi, responses, routes, services, submission.
+Calls auth, http, shared, wire.
 """

@@ -1,5 +1,5 @@
 """The state of one API process: connections, caches, the ETA estimator and background loops.
 
-Called by routes, submission, responses, removebg, s3_folders.
-Calls shared, auth, schemas, intake, presenters, problems, wire.
+Called by removebg, responses, routes, s3_folders, submission.
+Calls auth, intake, presenters, problems, schemas, shared, wire.
 """

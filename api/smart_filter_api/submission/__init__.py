@@ -1,5 +1,5 @@
 """Turn an accepted request into a job or batch: recipe, admission, storage and rows.
 
-Called by routes, s3_folders, removebg, responses.
-Calls shared, intake, services, auth, wire, schemas, http, problems.
+Called by removebg, responses, routes, s3_folders.
+Calls auth, http, intake, problems, schemas, services, shared, wire.
 """

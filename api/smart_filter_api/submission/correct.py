@@ -39,7 +39,7 @@ from smart_filter_shared.feedback.corrections import (
     MAX_POINTS_DRAWN,
     Correction,
 )
-from smart_filter_shared.feedback.face_changes import Box, index_of_same
+from smart_filter_shared.feedback.face_changes import index_of_same
 from smart_filter_shared.ids import CorrectionId, new_correction_id
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.pipeline import StageName
@@ -49,6 +49,7 @@ from smart_filter_shared.results import Faces, PreparedFacts, read_facts
 from smart_filter_shared.security.photo_header import MAX_SIDE_PX
 from smart_filter_shared.storage import keys
 from smart_filter_wire.corrections import FaceChanges, Label
+from smart_filter_wire.formats import FaceBox
 
 _STAGE_OF_KIND: Final = {"matte": "segmentation", "label": "smile", "faces": "face"}
 _FORMS_OF_KIND: Final = {
@@ -225,7 +226,7 @@ def _validate_label(label: Label, *, faces: int) -> None:
     _validate_numbers(numbers, "/label/faces/{}/number", faces=faces)
 
 
-def _validate_faces(asked: FaceChanges, faces: Sequence[Box], size: tuple[int, int]) -> None:
+def _validate_faces(asked: FaceChanges, faces: Sequence[FaceBox], size: tuple[int, int]) -> None:
     """Reject changes that are empty, unclear or outside the photo.  Raises InvalidRequest.
 
     faces: boxes of the listed ones.  size: width and height of the upright photo.
@@ -247,7 +248,7 @@ def _validate_faces(asked: FaceChanges, faces: Sequence[Box], size: tuple[int, i
         left.append((x, y, width, height))
 
 
-def _in_words(box: Box) -> str:
+def _in_words(box: FaceBox) -> str:
     return ", ".join(f"{side:.0f}" for side in box)
 
 

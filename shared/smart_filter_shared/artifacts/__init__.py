@@ -1,5 +1,5 @@
 """Stored files of jobs: uploads, references, the result cache, expiry and retention.
 
-Called by api, workers, queue.transitions, feedback, jobs, deploy, operations, queue.
+Called by api, deploy, feedback, jobs, operations, queue, tenants, workers.
 Calls db, storage.
 """

@@ -1,5 +1,5 @@
 """Names that recipes can use: emotions, filters, model cards and their parameters.
 
-Called by workers, recipe, api, deploy, training, model_registry, tenants, eta.
+Called by api, deploy, eta, model_registry, recipe, tenants, training, workers.
 Calls wire.
 """

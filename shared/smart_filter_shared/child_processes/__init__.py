@@ -5,6 +5,6 @@ programs       starts a process in a group of its own, and ends it with the grou
 python_child   a child that runs a function of ours and answers over a socket
 serving        the start of that child, and its side of the socket
 
-Called by workers, deploy, training.
+Called by deploy, training, workers.
 Calls security.
 """

@@ -1,6 +1,6 @@
 """Settings from the environment, their validation, and the data folder.
 
-Called by deploy, workers, api, storage, db, training.
+Called by api, db, deploy, storage, training, workers.
 Calls security.
 """
 

@@ -1,5 +1,6 @@
 """Tables, sessions and migrations.
 
-Called by workers, deploy, api, queue, operations, queue.transitions, artifacts, feedback.
+Called by api, artifacts, deploy, feedback, jobs, model_registry, operations, queue, stock, tenants,
+webhooks, workers.
 Calls config.
 """

@@ -1,5 +1,5 @@
 """Estimates of when a job ends, from the backlog and measured stage times.
 
 Called by api, operations, workers.
-Calls queue, catalog.
+Calls catalog, queue.
 """

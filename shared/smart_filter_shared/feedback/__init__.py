@@ -1,5 +1,5 @@
 """User corrections, and the datasets built from those given with consent.
 
-Called by api, workers, deploy, jobs.
-Calls artifacts, db.
+Called by api, deploy, jobs, workers.
+Calls artifacts, db, wire.
 """

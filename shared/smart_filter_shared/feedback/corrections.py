@@ -17,10 +17,11 @@ from sqlalchemy import Connection, text
 from smart_filter_shared.artifacts import retention as artifact_retention
 from smart_filter_shared.artifacts.retention import ArtifactKind, RetentionPolicy
 from smart_filter_shared.db.rows import read_row
-from smart_filter_shared.feedback.face_changes import Box, index_of_same
+from smart_filter_shared.feedback.face_changes import index_of_same
 from smart_filter_shared.ids import CorrectionId, JobId, Tenant
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.rating import LEVEL_WEIGHTS, SmileLevel
+from smart_filter_wire.formats import FaceBox
 
 # Size of a mask file. A gray PNG of 50 megapixels with soft edges everywhere takes about 5 MB.
 MAX_MASK_BYTES: Final = 10_000_000
@@ -171,7 +172,7 @@ def find(connection: Connection, job_id: JobId, correction_id: CorrectionId) -> 
     return next((correction for correction in corrections if correction.id == correction_id), None)
 
 
-def apply_labels(result: Json, labels: Sequence[Json], faces: Sequence[Box]) -> Json:
+def apply_labels(result: Json, labels: Sequence[Json], faces: Sequence[FaceBox]) -> Json:
     """Return the stored result of `smile` with user labels applied.
 
     labels: of faces, with their `box`.  faces: boxes of the rated ones.

@@ -5,13 +5,11 @@ A job stores the changes that apply to it as one correction of its face stage.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.results import Face
-
-# x, y, width, height in pixels of the upright photo.
-Box: TypeAlias = tuple[float, float, float, float]
+from smart_filter_wire.formats import FaceBox
 
 # Boxes that overlap at least this much (IoU) are one face: detectors differ by less, and drop of
 # two faces that overlap more the less certain one.
@@ -22,8 +20,8 @@ SAME_FACE_IOU: Final = 0.5
 class FaceChanges:
     """The faces that users removed from the found ones, and those that they added."""
 
-    removed: tuple[Box, ...] = ()
-    added: tuple[Box, ...] = ()
+    removed: tuple[FaceBox, ...] = ()
+    added: tuple[FaceBox, ...] = ()
 
     def then(self, label: Mapping[str, Any], faces: Sequence[Face]) -> "FaceChanges":
         """Return these changes and a user's next ones.
@@ -62,7 +60,7 @@ def read_face_changes(corrections: Sequence[Mapping[str, Any]]) -> FaceChanges:
     return FaceChanges(removed, added)
 
 
-def index_of_same(box: Box, boxes: Sequence[Box]) -> int | None:
+def index_of_same(box: FaceBox, boxes: Sequence[FaceBox]) -> int | None:
     """Return the index of the box that shows the same face as `box`; None if none does."""
     overlap, index = max(
         ((iou(box, other), index) for index, other in enumerate(boxes)), default=(0.0, 0)
@@ -70,7 +68,7 @@ def index_of_same(box: Box, boxes: Sequence[Box]) -> int | None:
     return index if overlap >= SAME_FACE_IOU else None
 
 
-def iou(box: Box, other: Box) -> float:
+def iou(box: FaceBox, other: FaceBox) -> float:
     """Return the overlap of two boxes, 0..1: the intersection's share of the union."""
     sides = (
         min(box[axis] + box[axis + 2], other[axis] + other[axis + 2]) - max(box[axis], other[axis])
@@ -82,6 +80,6 @@ def iou(box: Box, other: Box) -> float:
     return shared / union if union > 0 else 0.0
 
 
-def _box(stored: Sequence[float]) -> Box:
+def _box(stored: Sequence[float]) -> FaceBox:
     x, y, width, height = map(float, stored)
     return x, y, width, height

@@ -6,6 +6,6 @@ queries       reads of jobs with their recipes and results
 hooks         what albums and feedback do when the queue moves a job
 photo_queue   the queue with these hooks: CLIENT for the API, WORKER for workers
 
-Called by api, workers, operations.
-Calls queue, recipe, artifacts, feedback, model_registry, db, queue.transitions, stock.
+Called by api, operations, workers.
+Calls artifacts, db, feedback, model_registry, queue, recipe, stock, telemetry.
 """

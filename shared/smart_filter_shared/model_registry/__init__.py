@@ -1,5 +1,5 @@
 """Models that workers offer: cards, versions of weights, and the gate of promotion.
 
-Called by api, workers, deploy, jobs, operations.
-Calls catalog, recipe, db, queue, wire.
+Called by api, deploy, jobs, operations, workers.
+Calls catalog, db, queue, recipe, wire.
 """

@@ -1,5 +1,5 @@
 """Statistics, issues, consistency checks and bulk changes for operators.
 
 Called by api, deploy, workers.
-Calls queue, tenants, db, eta, artifacts, storage, telemetry, jobs.
+Calls artifacts, db, eta, jobs, model_registry, queue, storage, telemetry, tenants.
 """

@@ -5,7 +5,7 @@ each design, and draw by family and palette. Backgrounds that are pictures are r
 instead (stock.py). A new look of a family is one row of `designs.csv`; a new family also needs one
 file among the workers' background designs, and its place in the lists of families below.
 
-Called by workers, api, recipe, deploy, stock, training.
+Called by api, deploy, recipe, stock, training, workers.
 Calls wire.
 """
 

@@ -1,5 +1,5 @@
 """The job queue: states, leases, transitions, fair queueing, events and workers.
 
-Called by api, workers, jobs, operations, deploy, eta, model_registry, tenants.
-Calls db, artifacts.
+Called by api, deploy, eta, jobs, model_registry, operations, tenants, webhooks, workers.
+Calls artifacts, db.
 """

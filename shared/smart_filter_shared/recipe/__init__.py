@@ -3,16 +3,12 @@
 `declaration` tells how a field is declared; `fields.parse` makes a recipe of a client's fields;
 `background`, `framing`, `look`, `files` and `logo` declare and parse the values of their part.
 
-Called by api, workers, jobs, model_registry, training, deploy.
-Calls catalog, presets, security.
+Called by api, deploy, jobs, model_registry, training, workers.
+Calls catalog, presets, security, wire.
 """
 
-from smart_filter_shared.recipe.background import (
-    SUBJECT_MATCHED_KINDS,
-    Background,
-    BackgroundKind,
-)
-from smart_filter_shared.recipe.declaration import AUTO, PICTURE_OUTPUTS, Output
+from smart_filter_shared.recipe.background import SUBJECT_MATCHED_KINDS, Background, BackgroundKind
+from smart_filter_shared.recipe.declaration import AUTO
 from smart_filter_shared.recipe.document_photos import DocumentPhoto
 from smart_filter_shared.recipe.fields import from_json
 from smart_filter_shared.recipe.files import Effort, Files, Provenance
@@ -28,8 +24,6 @@ from smart_filter_shared.recipe.look import (
 )
 from smart_filter_shared.recipe.recipe import (
     CHOOSABLE_TASKS,
-    COMPOSED_OUTPUTS,
-    CUTOUT_OUTPUTS,
     Edge,
     Format,
     Mask,
@@ -39,3 +33,4 @@ from smart_filter_shared.recipe.recipe import (
     format_persons,
     required_stages,
 )
+from smart_filter_wire.words import Output

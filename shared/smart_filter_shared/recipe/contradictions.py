@@ -12,13 +12,7 @@ from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.errors import Contradiction, FieldError
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.recipe.background import BackgroundKind
-from smart_filter_shared.recipe.declaration import (
-    AUTO,
-    Output,
-    RecipeField,
-    has_alpha,
-    json_pointer,
-)
+from smart_filter_shared.recipe.declaration import AUTO, RecipeField, has_alpha, json_pointer
 from smart_filter_shared.recipe.files import Provenance
 from smart_filter_shared.recipe.framing import Crop, Require, matches_aspect
 from smart_filter_shared.recipe.recipe import (
@@ -29,6 +23,7 @@ from smart_filter_shared.recipe.recipe import (
     Subject,
     declared_fields,
 )
+from smart_filter_wire.words import Output
 
 # What to do about a contradiction, and the fields at fault.
 _Fault: TypeAlias = tuple[str, Sequence[str]]

@@ -38,6 +38,7 @@ from smart_filter_shared.catalog.scalars import (
 )
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.suggestions import did_you_mean
+from smart_filter_wire.words import Output
 
 FIRST_VERSION: Final = "0.1"
 
@@ -62,27 +63,6 @@ class Group(StrEnum):
     FILTERS = "Filters"
     LOGO = "Logo"
     RUN = "When it runs"
-
-
-class Output(StrEnum):
-    """An output of a job."""
-
-    IMAGE = "image"
-    CUTOUT = "cutout"
-    MATTE = "matte"
-    PERSONS = "persons"
-    ZIP = "zip"
-    REGIONS = "regions"
-    THUMBNAIL = "thumbnail"
-    SHEET = "sheet"
-    FACES = "faces"
-    RATING = "rating"
-    PRINTABILITY = "printability"
-    DEBUG = "debug"
-
-
-# Outputs that show the people on their background.
-PICTURE_OUTPUTS: Final = frozenset({Output.IMAGE, Output.THUMBNAIL, Output.SHEET})
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from smart_filter_shared.catalog.scalars import Scalar, quote_value
 from smart_filter_shared.recipe.declaration import (
     MAX_BYTES_LOWER_BOUND,
     MAX_BYTES_UPPER_BOUND,
-    Output,
     declare,
     parsed,
 )
+from smart_filter_wire.words import Output
 
 # What `filename` may name: the photo's name, its number in its batch, the background.
 NAME_PARTS: Final = re.compile(r"\{(name|n|background)\}")

@@ -17,10 +17,11 @@ from typing import Final
 from pydantic import WithJsonSchema
 
 from smart_filter_shared.catalog.scalars import format_number, quote_value
-from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.recipe.declaration import PICTURE_OUTPUTS, Output, declare, spelling
+from smart_filter_shared.pipeline import PICTURE_OUTPUTS, StageName
+from smart_filter_shared.recipe.declaration import declare, spelling
 from smart_filter_shared.recipe.document_photos import DocumentPhoto, find_document
 from smart_filter_shared.suggestions import did_you_mean
+from smart_filter_wire.words import Output
 
 # A subject this close to a border, as a share of that side, is cut off by it.
 TOUCHES_WITHIN: Final = 0.004

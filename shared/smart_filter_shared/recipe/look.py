@@ -11,14 +11,8 @@ from smart_filter_shared.catalog import filters
 from smart_filter_shared.catalog.filters import FilterCard, FilterNeed
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.catalog.scalars import Scalar, format_number, quote_value, read_number
-from smart_filter_shared.recipe.declaration import (
-    AUTO,
-    PICTURE_OUTPUTS,
-    declare,
-    is_color,
-    spelling,
-    suggest_color,
-)
+from smart_filter_shared.pipeline import PICTURE_OUTPUTS
+from smart_filter_shared.recipe.declaration import AUTO, declare, is_color, spelling, suggest_color
 from smart_filter_shared.recipe.framing import (
     Length,
     read_margin,

@@ -15,7 +15,7 @@ from typing import Final
 from smart_filter_shared.catalog.filters import FilterNeed
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.catalog.scalars import quote_value
-from smart_filter_shared.pipeline import PIPELINE, StageName, TaskName
+from smart_filter_shared.pipeline import PICTURE_OUTPUTS, PIPELINE, StageName, TaskName
 from smart_filter_shared.presets import Style
 from smart_filter_shared.priority import Priority
 from smart_filter_shared.recipe import look
@@ -27,10 +27,8 @@ from smart_filter_shared.recipe.background import (
 )
 from smart_filter_shared.recipe.declaration import (
     AUTO,
-    PICTURE_OUTPUTS,
     Field,
     Group,
-    Output,
     RecipeField,
     declare,
     list_fields,
@@ -41,6 +39,7 @@ from smart_filter_shared.recipe.files import Files
 from smart_filter_shared.recipe.framing import Crop, Framing
 from smart_filter_shared.recipe.look import Filter, Logo, Look
 from smart_filter_shared.suggestions import did_you_mean
+from smart_filter_wire.words import Output
 
 # Tasks whose model a recipe chooses, and what they do.
 CHOOSABLE_TASKS: Final = {
@@ -61,10 +60,6 @@ MAX_METADATA_CHARACTERS: Final = 256
 _JPEG: Final = "jpeg"
 _MEDIA_PREFIX: Final = "image/"
 _PERSONS: Final = re.compile(r"[1-9][0-9]{0,2}( ?, ?[1-9][0-9]{0,2}){0,99}")
-# Outputs that show the people alone.
-CUTOUT_OUTPUTS = frozenset({Output.CUTOUT, Output.MATTE, Output.PERSONS, Output.ZIP})
-# Outputs of the last stage.
-COMPOSED_OUTPUTS = PICTURE_OUTPUTS | CUTOUT_OUTPUTS | {Output.REGIONS, Output.PRINTABILITY}
 
 
 class Format(StrEnum):

@@ -1,5 +1,5 @@
 """Parsing of untrusted input and encryption of secrets.
 
-Called by api, workers, deploy, recipe, config, child_processes, smart_filter, stock.
-Calls nothing of the service.
+Called by api, child_processes, config, deploy, recipe, stock, storage, training, webhooks, workers.
+Calls nothing.
 """

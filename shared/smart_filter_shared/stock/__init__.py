@@ -4,8 +4,8 @@ A row of the table `backgrounds` describes a picture; its bytes are an object un
 key. Objects are stored before their rows and removed after them; the garbage collector removes
 objects without a row. Pictures that tenants add over REST come through incoming.py.
 
-Called by workers, api, deploy, jobs.
-Calls presets, db, security, storage.
+Called by api, deploy, jobs, workers.
+Calls db, presets, security, storage.
 """
 
 import datetime as dt

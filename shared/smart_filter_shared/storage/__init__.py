@@ -1,5 +1,5 @@
 """The object store and its keys.
 
-Called by workers, api, deploy, artifacts, operations, stock.
+Called by api, artifacts, deploy, operations, stock, workers.
 Calls config, security.
 """

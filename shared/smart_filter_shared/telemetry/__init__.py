@@ -1,5 +1,5 @@
 """Logs, metrics and traces of the processes.
 
-Called by workers, api, deploy, operations, jobs, tenants.
-Calls nothing of the service.
+Called by api, deploy, jobs, operations, tenants, workers.
+Calls nothing.
 """

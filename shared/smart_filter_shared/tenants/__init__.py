@@ -1,5 +1,5 @@
 """Quotas, usage and settings of tenants.
 
 Called by api, deploy, operations, workers.
-Calls db, wire, artifacts, catalog, queue, telemetry.
+Calls artifacts, catalog, db, queue, telemetry, wire.
 """

@@ -1,5 +1,5 @@
 """Webhook endpoints, their signatures, and the outbox of deliveries.
 
-Called by api, workers, deploy.
+Called by api, deploy, workers.
 Calls db, queue, security.
 """

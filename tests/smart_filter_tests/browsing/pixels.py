@@ -4,14 +4,13 @@ import io
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 from playwright.sync_api import FloatRect, Locator, Page
 
-Pixels = npt.NDArray[np.uint8]
+from smart_filter_workers.results import Bytes
 
 
-def screenshot(shown: Page | Locator, clip: tuple[int, int, int, int] | None = None) -> Pixels:
+def screenshot(shown: Page | Locator, clip: tuple[int, int, int, int] | None = None) -> Bytes:
     """Return a screenshot of a page or an element: (height, width, 3) uint8, sRGB.
 
     clip: x, y, width and height in CSS pixels, from the top left of the page or element.
@@ -27,7 +26,7 @@ def screenshot(shown: Page | Locator, clip: tuple[int, int, int, int] | None = N
     return whole[y : y + height, x : x + width]
 
 
-def read_picture(source: Path | bytes, size: tuple[int, int] | None = None) -> Pixels:
+def read_picture(source: Path | bytes, size: tuple[int, int] | None = None) -> Bytes:
     """Return a picture file in the same format, over white where it is transparent.
 
     size: width and height that it is resized to.
@@ -41,13 +40,13 @@ def read_picture(source: Path | bytes, size: tuple[int, int] | None = None) -> P
     return np.asarray(flat)
 
 
-def mean_color(region: Pixels) -> tuple[float, float, float]:
+def mean_color(region: Bytes) -> tuple[float, float, float]:
     """Return the mean red, green and blue, 0..255 each."""
     red, green, blue = region.reshape(-1, 3).mean(axis=0).tolist()
     return red, green, blue
 
 
-def changed_share(before: Pixels, after: Pixels, *, levels: int = 8) -> float:
+def changed_share(before: Bytes, after: Bytes, *, levels: int = 8) -> float:
     """Return the share of pixels, 0..1, in which some channel differs by more than `levels`.
 
     8 levels are more than scaling and coding of the same picture change. Raises ValueError when the

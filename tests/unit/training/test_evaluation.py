@@ -21,7 +21,7 @@ from smart_filter_training.evaluation.base import Score
 from smart_filter_training.evaluation.measure import Evaluation, ModelResult, ReportedPhoto
 from smart_filter_training.evaluation.model_comparison import Comparison, CutOutResult, FailedModel
 from smart_filter_training.evaluation.tasks import face, orientation, smile
-from smart_filter_workers.results import Matte8
+from smart_filter_workers.results import Doubles, Matte8
 
 SIDE = 200
 # 0.8 % of the diagonal of 200 × 200 pixels, rounded up.
@@ -77,9 +77,7 @@ def test_precision_and_recall_are_shares_of_found_and_of_known() -> None:
     assert math.isnan(metrics.precision_recall_f1(0, 0, 0)[2])
 
 
-def mean_of(
-    numbers: confidence_intervals.Floats, weights: confidence_intervals.Floats
-) -> dict[str, float]:
+def mean_of(numbers: Doubles, weights: Doubles) -> dict[str, float]:
     return {"mean": metrics.weighted_mean(numbers[:, 0], weights)}
 
 

@@ -5,13 +5,12 @@ from itertools import pairwise
 import numpy as np
 import onnx
 import pytest
-from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from smart_filter_training.fewer_bits import choose_levels, round_kernels
 from smart_filter_workers.networks.runtimes import onnx_network
+from smart_filter_workers.results import Floats
 
-Floats = NDArray[np.float32]
 BITS = 4
 
 

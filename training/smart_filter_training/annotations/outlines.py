@@ -5,11 +5,9 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_training.annotations.marks import InvalidMark, Mark, Runs
-
-Bools = NDArray[np.bool_]
+from smart_filter_workers.results import Bools
 
 # Each letter of a run has five bits of its length, and a bit that says whether another follows.
 _FIRST_LETTER: Final = 48

@@ -5,12 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+from smart_filter_workers.results import Doubles, Photo, PreparedPhoto, Srgb8
 
-from smart_filter_workers.results import Photo, PreparedPhoto, Srgb8
-
-Floats = NDArray[np.float64]
 # A picture or a text in a report.
 Cell: TypeAlias = Srgb8 | str
 # Returns the result of `prepare` for a photo.
@@ -90,7 +86,7 @@ class TaskCode(Protocol):
         """Compare an answer with the truth; return the score.  Raises FolderUnreadable."""
         ...
 
-    def figures(self, numbers: Floats, weights: Floats) -> Mapping[str, float]:
+    def figures(self, numbers: Doubles, weights: Doubles) -> Mapping[str, float]:
         """Return every metric, with each photo counted as often as its weight.
 
         numbers: (N, K) float64, a row for each score's numbers; weights: (N,) float64.
@@ -98,7 +94,7 @@ class TaskCode(Protocol):
         """
         ...
 
-    def confusion(self, numbers: Floats) -> Confusion | None:
+    def confusion(self, numbers: Doubles) -> Confusion | None:
         """Return the counts of answers by truth, or None when the task has no classes."""
         ...
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from smart_filter_workers.results import Doubles
+
 # Computes figures by name from numbers (N, K) and weights (N,).
-ComputeFigures: TypeAlias = Callable[[Floats, Floats], Mapping[str, float]]
+ComputeFigures: TypeAlias = Callable[[Doubles, Doubles], Mapping[str, float]]
 
 BOOTSTRAP_SAMPLES: Final = 1000
 PERCENTILES: Final = (2.5, 97.5)
@@ -28,7 +28,7 @@ class Figure:
     high: float
 
 
-def compute_figures(numbers: Floats, compute: ComputeFigures) -> dict[str, Figure]:
+def compute_figures(numbers: Doubles, compute: ComputeFigures) -> dict[str, Figure]:
     """Return each figure of the photos with its interval.
 
     numbers: (N, K) float64, a row for each photo.
@@ -39,7 +39,7 @@ def compute_figures(numbers: Floats, compute: ComputeFigures) -> dict[str, Figur
 
 
 def compute_differences(
-    numbers: Floats, others: Floats, compute: ComputeFigures
+    numbers: Doubles, others: Doubles, compute: ComputeFigures
 ) -> dict[str, Figure]:
     """Return how far each figure of `numbers` exceeds the figure of `others`, with its interval.
 
@@ -55,7 +55,7 @@ def compute_differences(
     }
 
 
-def _bootstrap(numbers: Floats, compute: ComputeFigures) -> dict[str, Floats]:
+def _bootstrap(numbers: Doubles, compute: ComputeFigures) -> dict[str, Doubles]:
     count = len(numbers)
     drawing = np.random.default_rng(SEED)
     rows = [
@@ -65,7 +65,7 @@ def _bootstrap(numbers: Floats, compute: ComputeFigures) -> dict[str, Floats]:
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
-def _to_figure(value: float, drawn: Floats) -> Figure:
+def _to_figure(value: float, drawn: Doubles) -> Figure:
     finite = drawn[np.isfinite(drawn)]
     if not len(finite):
         return Figure(value, float("nan"), float("nan"))

@@ -17,7 +17,6 @@ from smart_filter_training.evaluation.base import (
     Cell,
     Confusion,
     Example,
-    Floats,
     Metric,
     PreparePhoto,
     Score,
@@ -27,6 +26,7 @@ from smart_filter_training.evaluation.confidence_intervals import Figure
 from smart_filter_training.evaluation.model_process import ModelProcess
 from smart_filter_training.evaluation.prepare_stage import open_prepare_stage
 from smart_filter_workers.models import catalog
+from smart_filter_workers.results import Doubles
 
 # Smaller parts of a folder get no figures of their own.
 MIN_GROUP_SIZE: Final = 5
@@ -181,7 +181,7 @@ def _ask(
     return scores, shown, 1000 * seconds / len(examples) / code.LOOKS, peak_mb
 
 
-def _numbers(scores: Sequence[Score]) -> Floats:
+def _numbers(scores: Sequence[Score]) -> Doubles:
     return np.array([score.numbers for score in scores], np.float64)
 
 

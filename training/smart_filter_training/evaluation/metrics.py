@@ -9,10 +9,7 @@ from numpy.typing import NDArray
 
 from smart_filter_workers.networks.coordinates import Box, box_iou
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Matte8
-
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+from smart_filter_workers.results import Bools, Doubles, Matte8
 
 # A pixel belongs to a person when its level is above one half.
 HALF: Final = 127
@@ -22,7 +19,7 @@ HALF: Final = 127
 CONTOUR_TOLERANCE: Final = 0.008
 
 
-def matte_iou(matte: Matte8, truth: Matte8, counted: Mask) -> float:
+def matte_iou(matte: Matte8, truth: Matte8, counted: Bools) -> float:
     """Return the intersection over union, 0..1, of two mattes; 1 when both are empty.
 
     matte, truth: (H, W) uint8; counted: (H, W) bool, the pixels that are compared.
@@ -32,21 +29,21 @@ def matte_iou(matte: Matte8, truth: Matte8, counted: Mask) -> float:
     return np.count_nonzero(people & true_people) / union if union else 1.0
 
 
-def mean_difference(matte: Matte8, truth: Matte8, counted: Mask) -> float:
+def mean_difference(matte: Matte8, truth: Matte8, counted: Bools) -> float:
     """Return the mean absolute difference, 0..1, of two soft mattes."""
     if not counted.any():
         return 0.0
     return float(cv2.absdiff(matte, truth)[counted].mean()) / 255
 
 
-def near_edge_difference(matte: Matte8, truth: Matte8, counted: Mask) -> float:
+def near_edge_difference(matte: Matte8, truth: Matte8, counted: Bools) -> float:
     """Return the mean absolute difference, 0..1, within CONTOUR_TOLERANCE of the known outline."""
     reach = math.ceil(CONTOUR_TOLERANCE * math.hypot(*truth.shape))
     near = _distance_to(_outline(truth > HALF)) <= reach
     return mean_difference(matte, truth, counted & near)
 
 
-def boundary_f(matte: Matte8, truth: Matte8, counted: Mask) -> float:
+def boundary_f(matte: Matte8, truth: Matte8, counted: Bools) -> float:
     """Return how well the outlines of two mattes agree, 0..1.
 
     The harmonic mean of the shares of either outline that lie within CONTOUR_TOLERANCE of the
@@ -93,7 +90,7 @@ def precision_recall_f1(right: float, wrong: float, missed: float) -> tuple[floa
     )
 
 
-def confusion_matrix(truth: Floats, answers: Floats, weights: Floats, classes: int) -> Floats:
+def confusion_matrix(truth: Doubles, answers: Doubles, weights: Doubles, classes: int) -> Doubles:
     """Return the confusion matrix, (classes, classes) float64: rows are truth, columns answers.
 
     truth, answers: (N,) float64, whole numbers from 0; weights: (N,), how often each counts.
@@ -103,19 +100,19 @@ def confusion_matrix(truth: Floats, answers: Floats, weights: Floats, classes: i
     return np.asarray(counts, np.float64).reshape(classes, classes)
 
 
-def accuracy(counts: Floats) -> float:
+def accuracy(counts: Doubles) -> float:
     """Return the share, 0..1, of correct answers."""
     return _ratio(float(np.trace(counts)), float(counts.sum()))
 
 
-def macro_f1(counts: Floats) -> float:
+def macro_f1(counts: Doubles) -> float:
     """Return the mean F1 over the classes that occur."""
     both = counts.sum(axis=0) + counts.sum(axis=1)
     occurs = both > 0
     return float((2 * np.diag(counts)[occurs] / both[occurs]).mean()) if occurs.any() else math.nan
 
 
-def quadratic_kappa(counts: Floats) -> float:
+def quadratic_kappa(counts: Doubles) -> float:
     """Return the agreement beyond chance of ordered classes, at most 1.
 
     Source: Cohen 1968, "Weighted kappa", with squared differences as weights.
@@ -127,14 +124,14 @@ def quadratic_kappa(counts: Floats) -> float:
     return 1 - float((cost * counts).sum()) / expected if expected else math.nan
 
 
-def mean_distance(counts: Floats) -> float:
+def mean_distance(counts: Doubles) -> float:
     """Return the mean distance, in classes, between answer and truth."""
     classes = np.arange(len(counts))
     off = np.abs(classes[:, np.newaxis] - classes)
     return _ratio(float((off * counts).sum()), float(counts.sum()))
 
 
-def auc(scores: Floats, positive: Mask, weights: Floats) -> float:
+def auc(scores: Doubles, positive: Bools, weights: Doubles) -> float:
     """Return how often a positive example scores above a negative one; ties count one half.
 
     scores, weights: (N,) float64; positive: (N,) bool.
@@ -147,12 +144,12 @@ def auc(scores: Floats, positive: Mask, weights: Floats) -> float:
     return _ratio(float((above * worse).sum()), float(above.sum() * below.sum()))
 
 
-def weighted_mean(numbers: Floats, weights: Floats) -> float:
+def weighted_mean(numbers: Doubles, weights: Doubles) -> float:
     """Return the weighted mean of numbers; NaN if the weights are 0."""
     return _ratio(float(numbers @ weights), float(weights.sum()))
 
 
-def _outline(person: Mask) -> Mask:
+def _outline(person: Bools) -> Bools:
     """Return the pixels that differ from the neighbor to the right, below, or right below."""
     edge = np.pad(person, ((0, 1), (0, 1)), mode="edge")
     here = edge[:-1, :-1]
@@ -160,7 +157,7 @@ def _outline(person: Mask) -> Mask:
     return np.asarray(differs, dtype=np.bool_)
 
 
-def _distance_to(pixels: Mask) -> NDArray[np.float32]:
+def _distance_to(pixels: Bools) -> NDArray[np.float32]:
     """Return (H, W) float32: the distance in pixels to the nearest of `pixels`."""
     if not pixels.any():
         return np.full(pixels.shape, np.inf, np.float32)

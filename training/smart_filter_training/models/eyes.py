@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.errors import FolderUnreadable
 from smart_filter_shared.pipeline import TaskName
@@ -31,13 +30,10 @@ from smart_filter_workers.networks.faces.eyes import (
     EyeThresholds,
 )
 from smart_filter_workers.opencv import cv2
+from smart_filter_workers.results import Bools, Bytes, Doubles, Floats
 from smart_filter_workers.weights.packaged import bundled_path
 
 Network = Any  # keras ships no types
-Bytes = NDArray[np.uint8]
-Floats = NDArray[np.float32]
-Numbers = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 Rng = np.random.Generator
 
 CARD: Final = TrainingCard(
@@ -282,7 +278,7 @@ def export(network: Network, data: Data, folder: Path) -> Exported:
     )
 
 
-def choose_thresholds(openness: Floats, is_open: Mask) -> EyeThresholds:
+def choose_thresholds(openness: Floats, is_open: Bools) -> EyeThresholds:
     """Return the thresholds that suit crops: openness (N,) in 0..1, is_open (N,) bool.
 
     Open: the value with the most right answers, in the middle of the longest such stretch.
@@ -463,7 +459,7 @@ def _compute_figures(
     return confidence_intervals.compute_figures(numbers, _figures)
 
 
-def _figures(numbers: Numbers, weights: Numbers) -> Mapping[str, float]:
+def _figures(numbers: Doubles, weights: Doubles) -> Mapping[str, float]:
     is_open, openness, called = numbers.T
     is_known = (called != 0.5).astype(np.float64)  # noqa: PLR2004 - neither 0 nor 1
     return {

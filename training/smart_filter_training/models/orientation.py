@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.errors import FolderUnreadable
 from smart_filter_shared.pipeline import TaskName
@@ -35,13 +34,11 @@ from smart_filter_workers.networks.orientation import (
 )
 from smart_filter_workers.networks.runtimes.cascades import Cascade, DetectionOptions
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Floats, Srgb8
+from smart_filter_workers.results import Bytes, Doubles, Floats, Srgb8
 
 # Keras ships no types.
 Network = Any
 Tensor = Any
-Bytes = NDArray[np.uint8]
-Numbers = NDArray[np.float64]
 Rng = np.random.Generator
 
 CARD: Final = TrainingCard(
@@ -376,7 +373,7 @@ def _compute_figures(shares: Floats, threshold: float) -> dict[str, Figure]:
     return confidence_intervals.compute_figures(numbers, _figures)
 
 
-def _figures(numbers: Numbers, weights: Numbers) -> Mapping[str, float]:
+def _figures(numbers: Doubles, weights: Doubles) -> Mapping[str, float]:
     right, sure = numbers.T
     return {
         "accuracy": metrics.weighted_mean(right, weights),

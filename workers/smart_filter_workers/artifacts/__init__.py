@@ -1,5 +1,5 @@
 """Import photos, load the inputs of stages and store their results.
 
-Called by runtime, learning, deploy.
-Calls shared, images, decoder, fetcher, stages.prepare, stock, system.
+Called by deploy, learning, runtime.
+Calls best_take, decoder, fetcher, images, shared, stages, stock, system.
 """

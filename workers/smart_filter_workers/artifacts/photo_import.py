@@ -40,7 +40,7 @@ from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import MAX_OBJECT_BYTES, ObjectStore
 from smart_filter_workers import images
-from smart_filter_workers.best_take import Head, Shot, compose_take
+from smart_filter_workers.best_take.compose import Head, Shot, compose_take
 from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.images import EncodingOptions
 from smart_filter_workers.results import Photo, Srgb8

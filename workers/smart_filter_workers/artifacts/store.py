@@ -40,9 +40,9 @@ from smart_filter_shared.feedback.corrections import MAX_MASK_BYTES
 from smart_filter_shared.feedback.face_changes import read_face_changes
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs.queries import JobRow, Json
-from smart_filter_shared.pipeline import PIPELINE, StageName
+from smart_filter_shared.pipeline import PICTURE_OUTPUTS, PIPELINE, StageName
 from smart_filter_shared.queue.leases import ImportedPhoto, Lease
-from smart_filter_shared.recipe import PICTURE_OUTPUTS, BackgroundKind, Output
+from smart_filter_shared.recipe import BackgroundKind, Output
 from smart_filter_shared.security.photo_header import MAX_PHOTO_BYTES
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import MAX_OBJECT_BYTES, ObjectStore

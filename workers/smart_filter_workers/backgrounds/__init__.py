@@ -1,5 +1,5 @@
 """Backgrounds: choose one for a photo, and draw it.
 
-Called by stages.composite, stock, live, stages.composite.look, training.
-Calls shared, images.
+Called by live, stages, stock, training.
+Calls images, shared.
 """

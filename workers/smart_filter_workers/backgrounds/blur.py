@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from smart_filter_workers.backgrounds import colors, lens
 from smart_filter_workers.backgrounds.colors import Colors
-from smart_filter_workers.backgrounds.sheet import Field, Sheet
+from smart_filter_workers.backgrounds.sheet import Sheet
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize
-from smart_filter_workers.results import HALF_LEVEL, Matte8, Srgb8
+from smart_filter_workers.results import HALF_LEVEL, Floats, Matte8, Srgb8
 
 # Radius of a disc of light at strength 1, as a share of the picture's mean side. Chosen by looking:
 # shapes stay, objects and faces are unrecognizable.
@@ -63,7 +63,7 @@ def draw(proxy_srgb: Srgb8, matte: Matte8, *, strength: float, sheet: Sheet) -> 
 def draw_beyond(
     photo_srgb: Srgb8,
     proxy_srgb: Srgb8,
-    softness: Field,
+    softness: Floats,
     matte: Matte8,
     *,
     strength: float,
@@ -98,7 +98,7 @@ def draw_beyond(
     return drawn
 
 
-def find_softness(evidence: Matte8, matte: Matte8, *, eyes: float, soles: float) -> Field:
+def find_softness(evidence: Matte8, matte: Matte8, *, eyes: float, soles: float) -> Floats:
     """Return how far each place is out of focus, 0 to 1; (h, w) float32.
 
     evidence: (h, w) uint8, how surely a place shows a person or what one holds; matte: (h, w)
@@ -117,7 +117,7 @@ def find_softness(evidence: Matte8, matte: Matte8, *, eyes: float, soles: float)
     people = matte > HALF_LEVEL
     if people.any():
         is_doubted &= _distance_px(people) > MARGIN_SHARE * side
-    softness: Field = np.ones((height, width), np.float32)
+    softness: Floats = np.ones((height, width), np.float32)
     if is_doubted.any():
         share = (_distance_px(is_doubted) / side - MARGIN_SHARE) / (WHOLE_SHARE - MARGIN_SHARE)
         softness = np.clip(share, 0, 1).astype(np.float32)
@@ -131,7 +131,7 @@ def find_softness(evidence: Matte8, matte: Matte8, *, eyes: float, soles: float)
     return softness
 
 
-def _distance_px(part: NDArray[np.bool_]) -> Field:
+def _distance_px(part: NDArray[np.bool_]) -> Floats:
     """Return the distance of each pixel from a part that is not empty; (h, w) float32."""
     away = cv2.distanceTransform((~part).view(np.uint8), cv2.DIST_L2, 5)
     return np.asarray(away, np.float32)
@@ -142,7 +142,7 @@ def _max_radius(picture: Matte8, strength: float) -> float:
     return float(strength * MAX_RADIUS_SHARE * (width * height) ** 0.5)
 
 
-def _resize(field: Field, size: tuple[int, int]) -> Field:
+def _resize(field: Floats, size: tuple[int, int]) -> Floats:
     """Return a map, (h, w) or (h, w, 3), at this width and height."""
     return np.asarray(cv2.resize(field, size, interpolation=cv2.INTER_LINEAR), np.float32)
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from smart_filter_workers.backgrounds import colors
 from smart_filter_workers.backgrounds.colors import Colors
-from smart_filter_workers.backgrounds.sheet import Field
 from smart_filter_workers.opencv import cv2
+from smart_filter_workers.results import Floats
 
 # Light lost in the corners, chosen by looking: a fast portrait lens loses two to three times this.
 VIGNETTE: Final = 0.16
@@ -52,7 +52,7 @@ def lay_over(ground: Colors, layer: Colors, radius: float) -> Colors:
     return np.asarray(ground * (1 - soft[..., 3:]) + soft[..., :3], np.float32)
 
 
-def develop(light: Colors, x: Field, y: Field) -> Colors:
+def develop(light: Colors, x: Floats, y: Floats) -> Colors:
     """Return gamma-coded 0..255 of linear light, with the lens's falloff and film's soft shoulder.
 
     light: (h, w, 3), 0 or more.  x, y: places of its pixels (`Sheet.places`).

@@ -20,9 +20,9 @@ from smart_filter_shared.errors import InputsExpired, UnusablePhoto
 from smart_filter_shared.presets import PRESETS, BackgroundSource, Preset, Style, find_preset
 from smart_filter_workers import images
 from smart_filter_workers.backgrounds import designs
-from smart_filter_workers.backgrounds.sheet import DEFAULT_CAMERA, Camera, Field, Sheet
+from smart_filter_workers.backgrounds.sheet import DEFAULT_CAMERA, Camera, Sheet
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Floats, Srgb8
 from smart_filter_workers.srgb import LUMA_WEIGHTS
 
 # Albums have one size and often one seed. Larger drawings are expensive to keep (36 MB at 12 MP),
@@ -39,7 +39,7 @@ _SAMPLES_PER_SIDE: Final = 64
 
 
 Design: TypeAlias = Callable[[Preset, Sheet], Srgb8]
-Texture: TypeAlias = Callable[[Preset, Sheet], Field]
+Texture: TypeAlias = Callable[[Preset, Sheet], Floats]
 
 # Position of the crop, as a share of the excess: near the middle, so that the subject stays in view
 # (by taste). Pictures are not mirrored or enlarged for variety: they may contain text.

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_workers.backgrounds.sheet import Field, Sheet
+from smart_filter_workers.backgrounds.sheet import Sheet
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Floats, Srgb8
 
 Outline = NDArray[np.float64]  # (N, 2) points x, y: the shorter side runs from -1 to 1
 
@@ -18,13 +18,13 @@ MIN_FINE_SIDE_PX = 480
 MAX_FINE_PIXELS = 1_000_000
 
 
-def smoothstep(share: Field) -> Field:
+def smoothstep(share: Floats) -> Floats:
     """Return 0 below 0, 1 above 1, and a smooth step between."""
     share = np.clip(share, 0, 1)
     return np.asarray(share * share * (3 - 2 * share), np.float32)
 
 
-def warp_field(field: Field, across: Field, down: Field) -> Field:
+def warp_field(field: Floats, across: Floats, down: Floats) -> Floats:
     """Return a field sampled at an offset from each pixel, in pixels of the field."""
     height, width = field.shape
     x = np.arange(width, dtype=np.float32) + across
@@ -52,7 +52,7 @@ def ridge_line(
     return total
 
 
-def hillshade(height: Field) -> Field:
+def hillshade(height: Floats) -> Floats:
     """Return how much each point of a relief faces a lamp at the top left, about -1..1."""
     x = cv2.Sobel(height, cv2.CV_32F, 1, 0, ksize=3) / 8
     y = cv2.Sobel(height, cv2.CV_32F, 0, 1, ksize=3) / 8

@@ -9,13 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_workers.backgrounds.colors import Colors
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
-
-Field = NDArray[np.float32]  # (h, w), any range
+from smart_filter_workers.results import Floats, Srgb8
 
 # Rows finished at a time: keeps the float copies small and in the cache.
 STRIP_ROWS = 64
@@ -68,7 +65,7 @@ class Sheet:
         scale = longest_side / max(self.width, self.height)
         return max(1, round(self.width * scale)), max(1, round(self.height * scale))
 
-    def places(self, longest_side: int) -> tuple[Field, Field]:
+    def places(self, longest_side: int) -> tuple[Floats, Floats]:
         """Return x and y of a small sheet's pixels: the shorter side runs from -1 to 1."""
         width, height = self.small(longest_side)
         reach_x, reach_y = self.reach
@@ -76,7 +73,7 @@ class Sheet:
         y = reach_y * ((2 * np.arange(height, dtype=np.float32) + 1) / np.float32(height) - 1)
         return np.broadcast_to(x, (height, width)), np.broadcast_to(y[:, None], (height, width))
 
-    def clouds(self, longest_side: int, *, cells: float, octaves: int = 4) -> Field:
+    def clouds(self, longest_side: int, *, cells: float, octaves: int = 4) -> Floats:
         """Return fractal noise on a small sheet, about -1..1.
 
         cells: number of bumps along the longer side in the coarsest octave; each further octave has
@@ -108,7 +105,7 @@ class Sheet:
             enlarged = cv2.blur(enlarged, (max(1, round(1 / drawn)),) * 2)
         return enlarged.astype(np.float32, copy=False)
 
-    def _random_field(self, rows: int, columns: int) -> Field:
+    def _random_field(self, rows: int, columns: int) -> Floats:
         return self.random.random((rows, columns), np.float32) * 2 - 1
 
     def finish(self, small: Colors) -> Srgb8:
@@ -121,7 +118,7 @@ class Sheet:
             cv2.add(strip, grain, dst=out[top : top + len(strip)], dtype=cv2.CV_8U)
         return out
 
-    def shade(self, drawing: Srgb8, light: Field) -> Srgb8:
+    def shade(self, drawing: Srgb8, light: Floats) -> Srgb8:
         """Return a full-size drawing multiplied by a small light field, with grain; works in place.
 
         light: (h, w) float32, 1 leaves a color unchanged.
@@ -151,7 +148,7 @@ class Sheet:
             noise = tile[y : y + end - top, x : x + self.width]
             yield top, strip, np.asarray(cv2.cvtColor(noise, cv2.COLOR_GRAY2RGB), np.float32)
 
-    def _grain(self) -> Field:
+    def _grain(self) -> Floats:
         """Return triangular noise, large enough to be shifted."""
         side = (_GRAIN_TILE, _GRAIN_TILE)
         tile = self.grain.random(side, np.float32) - self.grain.random(side, np.float32)

@@ -7,6 +7,6 @@ entry: the start of the other side; it locks files before it loads anything larg
 child: the other side; it locks itself, then decodes one picture after another.
 answers: the messages between both.
 
-Called by live, artifacts, stock, runtime.claiming, learning, runtime.
-Calls shared, system, images.metadata, images.
+Called by artifacts, learning, live, runtime, stock.
+Calls images, shared, system.
 """

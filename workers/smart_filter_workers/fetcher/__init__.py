@@ -5,7 +5,7 @@ neighbors, or to a cloud's metadata service ("server-side request forgery", SSRF
 public hosts are reached (shared/…/security/outbound_rules.py), at addresses that were checked
 (`ssrf_guard`, `guarded_backend`), within limits (`fetch`).
 
-Called by artifacts, sender, learning.
+Called by artifacts, learning, sender.
 Calls shared.
 """
 

@@ -1,6 +1,6 @@
 """Decode bytes to upright sRGB pixels, and encode pixels to files; no other package does either.
 
-Called by stages.composite, training, artifacts, backgrounds, learning, decoder, deploy, live.
+Called by artifacts, backgrounds, decoder, deploy, learning, live, stages, stock, training.
 Calls shared.
 """
 

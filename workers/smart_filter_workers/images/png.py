@@ -1,8 +1,7 @@
-"""Encode PNG files, optimized for speed, or for size at ten times the time.
+"""PNG: encode files, and read what their chunks say about size and color.
 
-Measured on photos with designs as background: docs/measurements.md, "Files".
-
-Read the chunks of a PNG: their bounds, and what they say about its pixels.
+A file is optimized for speed, or for size at ten times the time; docs/measurements.md, "Files", has
+both for photos with designs as background.
 
 Source: third edition of PNG, 5 and 11.
 """

@@ -9,11 +9,10 @@ Implemented here, because existing Python packages loop over every pixel in Pyth
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_workers.images.encoding import encode_jpeg
 from smart_filter_workers.resampling import downscale, flatten_on_white, shrink
-from smart_filter_workers.results import EncodedFile, Srgb8
+from smart_filter_workers.results import Doubles, EncodedFile, Srgb8
 from smart_filter_workers.srgb import decode_curve, encode_curve
 
 THUMBNAIL_PX: Final = 256
@@ -25,7 +24,6 @@ _BLURHASH_PX: Final = 32
 _BLURHASH_SAMPLES: Final = 8
 _RGB: Final = 3
 
-Doubles = NDArray[np.float64]
 
 # Waves along the longer side and along the shorter side.
 LONGER, SHORTER = 4, 3

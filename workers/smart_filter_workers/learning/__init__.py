@@ -1,5 +1,5 @@
 """The loop from corrections to better models: collect, build data sets, register.
 
 Called by deploy, maintenance, training.
-Calls shared, networks.faces, models, networks, artifacts, images, stages.composite, system.
+Calls artifacts, decoder, fetcher, images, models, networks, shared, stages, stock, system, weights.
 """

@@ -17,18 +17,14 @@ from starlette.websockets import WebSocket
 
 from smart_filter_shared.config.settings import LiveSettings
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_shared.http_servers import (
-    SAFE_HEADERS,
-    is_operators_request,
-    start_listening,
-)
+from smart_filter_shared.http_servers import SAFE_HEADERS, is_operators_request, start_listening
 from smart_filter_shared.live import Tokens
 from smart_filter_shared.security.strict_heads import StrictHeadsProtocol
 from smart_filter_shared.supervision import Watchdog
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.metrics import MEDIA_TYPE
 from smart_filter_workers.decoder.pool import DecoderPool
-from smart_filter_workers.live import connection, frames, pipeline
+from smart_filter_workers.live import connection, frames, models
 from smart_filter_workers.live.session_registry import SessionRegistry
 from smart_filter_workers.system import resources
 
@@ -111,11 +107,11 @@ def serve(
         )
     resources.configure_malloc()
     resources.limit_native_threads()
-    pipeline.check_weights(weights, research=research)
+    models.check_weights(weights, research=research)
     decoder = DecoderPool(limit_seconds=_DECODER_SECONDS)
     registry = SessionRegistry(
         Tokens(keys),
-        partial(pipeline.load, weights, research=research, emotions=emotions),
+        partial(models.load, weights, research=research, emotions=emotions),
         decoder,
         threads=threads,
         most=settings.connections,

@@ -26,8 +26,9 @@ from smart_filter_shared.recipe import Background
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.metrics import FrameOutcome
 from smart_filter_workers.live import frames, messages, pipeline
+from smart_filter_workers.live.backdrop import Backdrop
 from smart_filter_workers.live.messages import AnotherToken, CloseCode, Hello
-from smart_filter_workers.live.pipeline import Backdrop, FramePipeline, RenderedFrame
+from smart_filter_workers.live.pipeline import FramePipeline, RenderedFrame
 from smart_filter_workers.live.session_registry import SessionRegistry
 from smart_filter_workers.live.shutter import Shutter, summarize_frame
 from smart_filter_workers.results import Srgb8

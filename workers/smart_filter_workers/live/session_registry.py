@@ -19,7 +19,7 @@ from smart_filter_shared.live import TokenClaims, Tokens
 from smart_filter_shared.telemetry import metrics
 from smart_filter_shared.telemetry.metrics import Sample
 from smart_filter_workers.decoder.pool import Decoder
-from smart_filter_workers.live.pipeline import LiveModels
+from smart_filter_workers.live.models import LiveModels
 
 _RETRY_AFTER_SECONDS: Final = 10.0
 

@@ -1,5 +1,5 @@
 """Periodic work of every worker: the sweeper and the garbage collector.
 
-Called by process.
-Calls shared, learning, runtime, stock, system.
+Called by modules above.
+Calls learning, runtime, shared, stock, system.
 """

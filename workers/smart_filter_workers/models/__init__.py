@@ -1,6 +1,5 @@
 """Find, load and cache models, and admit weights of operators.
 
-Called by training, deploy, learning, runtime, live, smart_filter.
-Calls shared, weights, networks.runtimes, networks.detectron2, stages.segmentation.models,
-system.
+Called by deploy, learning, live, runtime, training.
+Calls networks, shared, stages, system, weights.
 """

@@ -1,6 +1,5 @@
 """Networks shared by several stages; this package does not depend on the stages.
 
-Called by stages.segmentation.people, training, stages.segmentation.models, stages.face,
-stages.face.models, stages.prepare.models, stages.segmentation.mattes, learning.
+Called by learning, live, stages, training.
 Calls shared, weights.
 """

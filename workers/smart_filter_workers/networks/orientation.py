@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_shared.results import Face
@@ -18,9 +17,7 @@ from smart_filter_workers.networks.faces.blazeface import BlazeFace
 from smart_filter_workers.networks.faces.centerface import CenterFace
 from smart_filter_workers.networks.runtimes import onnx_network
 from smart_filter_workers.resampling import resize
-from smart_filter_workers.results import Floats, Srgb8
-
-Bytes = NDArray[np.uint8]
+from smart_filter_workers.results import Bytes, Floats, Srgb8
 
 WEIGHTS: Final = WeightsFile(
     "orientation.onnx", "ed82bd0489029ce5c0704adc127004895d603535a697a54d6215f6dc02925246"

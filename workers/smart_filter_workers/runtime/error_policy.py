@@ -50,7 +50,7 @@ Parameters = ParamSpec("Parameters")
 
 
 @contextmanager
-def settle_errors(services: WorkerContext, tasks: Sequence[Task], code: str) -> Iterator[None]:
+def settle_errors(context: WorkerContext, tasks: Sequence[Task], code: str) -> Iterator[None]:
     """Settle the leases of tasks when the block raises, by the error's family; the error ends here.
 
     code: the code that a job fails with when the error is a defect and no attempt is left.
@@ -60,121 +60,121 @@ def settle_errors(services: WorkerContext, tasks: Sequence[Task], code: str) -> 
     except Exception as error:  # noqa: BLE001 - the top of a worker: defects end here
         for task in tasks:
             task.trouble = error.code if isinstance(error, Error) else code
-        _settle(services, tasks, code, error)
-        services.stage_events.record_error([task.lease for task in tasks], error)
+        _settle(context, tasks, code, error)
+        context.stage_events.record_error([task.lease for task in tasks], error)
 
 
-def _settle(services: WorkerContext, tasks: Sequence[Task], code: str, error: Exception) -> None:
+def _settle(context: WorkerContext, tasks: Sequence[Task], code: str, error: Exception) -> None:
     first = tasks[0].lease
     match error:
         case Conflict():
             _log.warning("lease_lost", reason=str(error))
         case ArtifactsGone():
             _log.warning("artifact_missing_rerun", reason=str(error), **log_fields(first))
-            _move_leases(services, tasks, _rerun, error.keys)
+            _move_leases(context, tasks, _rerun, error.keys)
         case UnusablePhoto():
-            _move_leases(services, tasks, _fail, _failure(error))
+            _move_leases(context, tasks, _fail, _failure(error))
         case PictureTemporarilyUnreachable():
             _log.warning("background_unavailable", reason=str(error), **log_fields(first))
-            _move_leases(services, tasks, _retry, _failure(error))
+            _move_leases(context, tasks, _retry, _failure(error))
         case TryAgain():
             if isinstance(error, ModelNotLoaded) and error.leads:
                 failed = Capability(error.capability) or first.capability
-                services.serving.fail(failed, str(error))
+                context.serving.fail(failed, str(error))
             _log.warning("stage_released", reason=str(error))
             given_up = UNREADABLE if isinstance(error, RowUnreadable) else UNAVAILABLE
-            _move_leases(services, tasks, _release, given_up)
+            _move_leases(context, tasks, _release, given_up)
         case _:
             _log.error("stage_failed", exc_info=error, **log_fields(first))
             title = "A model failed" if code == "model_failed" else "Internal error"
             failure = Failure(code, title, f"{type(error).__name__} in {first.stage}")
-            _move_leases(services, tasks, _retry, failure)
+            _move_leases(context, tasks, _retry, failure)
 
 
 def _move_leases(
-    services: WorkerContext,
+    context: WorkerContext,
     tasks: Sequence[Task],
     move: Callable[[WorkerContext, Lease, Reason], None],
     reason: Reason,
 ) -> None:
     for task in tasks:
         try:
-            retry_until_lease_ends(services, _charge, task)
-            retry_until_lease_ends(services, move, task.lease, reason)
+            retry_until_lease_ends(context, _charge, task)
+            retry_until_lease_ends(context, move, task.lease, reason)
         except Conflict as error:
             _log.warning("lease_lost", reason=str(error))
         except TryAgain as error:
             _log.warning("left_to_sweeper", reason=str(error), **log_fields(task.lease))
 
 
-def _charge(services: WorkerContext, task: Task) -> None:
+def _charge(context: WorkerContext, task: Task) -> None:
     """Charge the time of a failed fetch, so that a slow address costs its own tenant."""
     if task.fetching_seconds:
         # An unknown outcome is not repeated: the tenant would be charged twice.
         with (
             contextlib.suppress(OutcomeUnknown),
-            sessions.transaction(services.engine) as connection,
+            sessions.transaction(context.engine) as connection,
         ):
             WORKER.charge(connection, task.lease, task.fetching_seconds)
 
 
-def _fail(services: WorkerContext, lease: Lease, failure: Failure) -> None:
-    with sessions.transaction(services.engine) as connection:
+def _fail(context: WorkerContext, lease: Lease, failure: Failure) -> None:
+    with sessions.transaction(context.engine) as connection:
         WORKER.fail(connection, lease, failure)
 
 
-def _rerun(services: WorkerContext, lease: Lease, gone: Sequence[str]) -> None:
+def _rerun(context: WorkerContext, lease: Lease, gone: Sequence[str]) -> None:
     try:
-        with sessions.transaction(services.engine) as connection:
+        with sessions.transaction(context.engine) as connection:
             ready = WORKER.rerun(connection, lease, gone)
     except InputsExpired as error:
-        with sessions.transaction(services.engine) as connection:
+        with sessions.transaction(context.engine) as connection:
             WORKER.fail(connection, lease, _failure(error))
             # Jobs with the same photo would go on to share what is gone.
             for key in gone:
                 result_cache.stop_sharing(connection, keys.tenant_of(key), key)
     else:
-        services.counters.count(CounterName.RELEASES, lease.capability)
-        services.doorbell.ring(ready)
+        context.counters.count(CounterName.RELEASES, lease.capability)
+        context.doorbell.ring(ready)
 
 
-def _release(services: WorkerContext, lease: Lease, given_up: Failure) -> None:
-    with sessions.transaction(services.engine) as connection:
+def _release(context: WorkerContext, lease: Lease, given_up: Failure) -> None:
+    with sessions.transaction(context.engine) as connection:
         ready = WORKER.release(
             connection,
             lease,
             delay_seconds=_backoff(lease.releases, most=_MAX_RELEASE_SECONDS),
-            give_up_seconds=services.settings.engine.give_up_seconds,
+            give_up_seconds=context.settings.engine.give_up_seconds,
             failure=given_up,
         )
-    services.counters.count(CounterName.RELEASES, lease.capability)
-    services.doorbell.ring(ready)
+    context.counters.count(CounterName.RELEASES, lease.capability)
+    context.doorbell.ring(ready)
 
 
-def _retry(services: WorkerContext, lease: Lease, failure: Failure) -> None:
-    with sessions.transaction(services.engine) as connection:
+def _retry(context: WorkerContext, lease: Lease, failure: Failure) -> None:
+    with sessions.transaction(context.engine) as connection:
         WORKER.retry(
             connection,
             lease,
             failure,
             delay_seconds=_backoff(lease.attempt - 1, most=_MAX_RETRY_SECONDS),
-            max_attempts=services.settings.engine.max_attempts,
+            max_attempts=context.settings.engine.max_attempts,
         )
-    services.counters.count(CounterName.RETRIES, lease.capability)
+    context.counters.count(CounterName.RETRIES, lease.capability)
 
 
 def retry_until_lease_ends(
-    services: WorkerContext,
+    context: WorkerContext,
     move: Callable[Concatenate[WorkerContext, Parameters], Answer],
     *given: Parameters.args,
     **more: Parameters.kwargs,
 ) -> Answer:
     """Move a row and return the answer; retry an unavailable database while the lease may hold."""
-    gives_up_at = time.monotonic() + services.settings.engine.lease_seconds
+    gives_up_at = time.monotonic() + context.settings.engine.lease_seconds
     pause_seconds = 0.1
     while True:
         try:
-            return move(services, *given, **more)
+            return move(context, *given, **more)
         except DatabaseUnavailable:
             if time.monotonic() > gives_up_at:
                 raise
@@ -182,7 +182,7 @@ def retry_until_lease_ends(
             pause_seconds = min(2.0, 2 * pause_seconds)
 
 
-def remove_unreferenced(services: WorkerContext, stored: Collection[str]) -> None:
+def remove_unreferenced(context: WorkerContext, stored: Collection[str]) -> None:
     """Remove the objects that no row names; objects that storage cannot delete now expire later.
 
     When the answer to a committed completion is lost, its repetition finds the lease gone.
@@ -191,9 +191,9 @@ def remove_unreferenced(services: WorkerContext, stored: Collection[str]) -> Non
     if not stored:
         return
     with contextlib.suppress(TryAgain):
-        with sessions.transaction(services.engine) as connection:
+        with sessions.transaction(context.engine) as connection:
             unnamed = retention.unreferenced(connection, stored)
-        services.artifacts.discard(unnamed)
+        context.artifacts.discard(unnamed)
 
 
 def _backoff(times: int, *, most: float) -> float:

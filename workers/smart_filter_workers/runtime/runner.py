@@ -36,7 +36,7 @@ _CHILD_OVERHEAD_SECONDS = steps.CHILD_START_SECONDS + 5.0
 _log = logger("runner")
 
 
-def run(services: WorkerContext) -> None:
+def run_turn(context: WorkerContext) -> None:
     """Work until nothing is ready in any capability that this process serves.
 
     Each claim is from the capability whose first stage has the lowest rank, also the first claim:
@@ -44,41 +44,41 @@ def run(services: WorkerContext) -> None:
     query. After 30 s it rings for what is left and ends.
     Raises DatabaseUnavailable: the next poll begins another turn.
     """
-    with services.heartbeat.at_work():
+    with context.heartbeat.at_work():
         try:
-            _run_turn(services, ends_at=time.monotonic() + _TURN_SECONDS)
+            _work_through_claims(context, ends_at=time.monotonic() + _TURN_SECONDS)
         finally:
-            services.thread_share.end_claim()
+            context.thread_share.end_claim()
 
 
-def _run_turn(services: WorkerContext, *, ends_at: float) -> None:
+def _work_through_claims(context: WorkerContext, *, ends_at: float) -> None:
     unrung: list[Capability] = []  # capabilities with stages that this thread has made ready
     claim: Claim | None = None  # None: nothing is claimed, and whether anything is ready is open
-    while claim is not None or _goes_on(services, ends_at):
+    while claim is not None or _may_claim(context, ends_at):
         if claim is None:
-            claim = claims.claim_and_commit(services)
+            claim = claims.claim_and_commit(context)
         match claim.kind:
             case ClaimKind.WORK:
                 claimed = [lease.capability for lease in claim.leases]
-                services.doorbell.ring(exclude_claimed(unrung, claimed))
+                context.doorbell.ring(exclude_claimed(unrung, claimed))
                 try:
-                    unrung, claim = _work(services, claim, ends_at)
+                    unrung, claim = _run_batch(context, claim, ends_at)
                 finally:
-                    services.large_photos.end()
+                    context.large_photos.end()
             case ClaimKind.CONTENDED:
-                services.doorbell.ring(unrung)
-                services.draining.wait(_LOCKED_RETRY_SECONDS)
+                context.doorbell.ring(unrung)
+                context.draining.wait(_LOCKED_RETRY_SECONDS)
                 unrung, claim = [], None
             case ClaimKind.EMPTY:
-                services.doorbell.ring(_filter_unserved(services, unrung))
+                context.doorbell.ring(_filter_unserved(context, unrung))
                 return
-    if not services.draining.is_set():
-        unrung = [*_filter_unserved(services, unrung), *_list_ready(services)]
-    services.doorbell.ring(unrung)
+    if not context.draining.is_set():
+        unrung = [*_filter_unserved(context, unrung), *_list_ready(context)]
+    context.doorbell.ring(unrung)
 
 
-def _goes_on(services: WorkerContext, ends_at: float) -> bool:
-    return time.monotonic() < ends_at and not services.draining.is_set()
+def _may_claim(context: WorkerContext, ends_at: float) -> bool:
+    return time.monotonic() < ends_at and not context.draining.is_set()
 
 
 def exclude_claimed(ready: Sequence[Capability], claimed: Sequence[Capability]) -> list[Capability]:
@@ -95,41 +95,39 @@ def exclude_claimed(ready: Sequence[Capability], claimed: Sequence[Capability]) 
 
 
 def _filter_unserved(
-    services: WorkerContext, capabilities: Sequence[Capability]
+    context: WorkerContext, capabilities: Sequence[Capability]
 ) -> list[Capability]:
-    served = services.serving.capabilities
+    served = context.serving.capabilities
     return [capability for capability in capabilities if capability not in served]
 
 
-def _list_ready(services: WorkerContext) -> list[Capability]:
-    with sessions.transaction(services.engine) as connection:
-        return heads.list_ready(connection, services.serving.capabilities)
+def _list_ready(context: WorkerContext) -> list[Capability]:
+    with sessions.transaction(context.engine) as connection:
+        return heads.list_ready(connection, context.serving.capabilities)
 
 
-def _work(
-    services: WorkerContext, claim: Claim, ends_at: float
+def _run_batch(
+    context: WorkerContext, claim: Claim, ends_at: float
 ) -> tuple[list[Capability], Claim | None]:
     """Take a batch from its claim to its completion; every error is settled here.
 
     Returns the capabilities to ring for, and the next claim if one was made.
     """
-    engine = services.settings.engine
+    engine = context.settings.engine
     is_last = claim.leases[0].attempt >= engine.max_attempts  # a last attempt is claimed alone
     limit_seconds = engine.stage_seconds + (_CHILD_OVERHEAD_SECONDS if is_last else 0)
     ahead: list[Task] = []
-    with services.heartbeat.holding(claim.leases, limit_seconds=limit_seconds) as tasks:
+    with context.heartbeat.holding(claim.leases, limit_seconds=limit_seconds) as tasks:
         try:
-            return _run_steps(services, claim, tasks, ahead, ends_at, is_last=is_last)
+            return _run_steps(context, claim, tasks, ahead, ends_at, is_last=is_last)
         finally:
-            services.batch_tracer.export(
-                claim.trail, [(task.lease, task.trouble) for task in tasks]
-            )
+            context.batch_tracer.export(claim.trail, [(task.lease, task.trouble) for task in tasks])
             for task in ahead:
-                services.batch_tracer.export(task.trail, [(task.lease, task.trouble)])
+                context.batch_tracer.export(task.trail, [(task.lease, task.trouble)])
 
 
 def _run_steps(
-    services: WorkerContext,
+    context: WorkerContext,
     claim: Claim,
     tasks: list[Task],
     ahead: list[Task],
@@ -144,46 +142,46 @@ def _run_steps(
         task.trail = claim.trail
         task.row = jobs[task.lease.job_id] if claims.is_readable(task.lease) else None
         task.only = claim.only
-    services.thread_share.begin_work(tasks)
-    imported = _advance(services, tasks, steps.import_photo)
+    context.thread_share.begin_work(tasks)
+    imported = _run_step(context, tasks, steps.import_photo)
     if len(tasks) == 1:  # batches are of networks that read small copies
-        imported = _advance(services, imported, steps.await_room)
+        imported = _run_step(context, imported, steps.await_room)
     if is_last:
-        ran = _advance(services, imported, steps.run_in_child, code="model_failed")
+        ran = _run_step(context, imported, steps.run_in_child, code="model_failed")
     else:
-        ran = _run(services, _advance(services, imported, steps.load))
-    kept = _advance(services, ran, steps.reroute_if_asked)
+        ran = _run_models(context, _run_step(context, imported, steps.load))
+    kept = _run_step(context, ran, steps.reroute_if_asked)
     kept = [task for task in kept if task.result is not None]
     if len(claim.leases) == 1 and kept and not is_last:
         (lead,) = kept
         kept = []
-        with error_policy.settle_errors(services, [lead], "internal"):
-            ahead += run_ahead.run(services, lead, begun_at=claim.begun_at)
+        with error_policy.settle_errors(context, [lead], "internal"):
+            ahead += run_ahead.run_next_stages(context, lead, begun_at=claim.begun_at)
             kept = [lead]
     names = {task.lease.stage for task in (*kept, *ahead)}
     for task in kept:
         task.is_read_again = not run_ahead.ends_job(task.job, names)
-    stored = _advance(services, kept, steps.store)
+    stored = _run_step(context, kept, steps.store)
     if stored:
-        stored += run_ahead.store(services, ahead)
+        stored += run_ahead.store_results(context, ahead)
     # Photos that were imported for stages that will not complete.
     unused = [task.photo.key for task in tasks if task.photo is not None and task not in stored]
-    error_policy.remove_unreferenced(services, unused)
+    error_policy.remove_unreferenced(context, unused)
     if not stored:
         return [], None
     ready: list[Capability] = []
     following: Claim | None = None
     claimed = [task for task in stored if task.run_ahead_of is None]
-    with error_policy.settle_errors(services, claimed, "internal"):
-        ready, following = _complete(services, stored, ends_at)
+    with error_policy.settle_errors(context, claimed, "internal"):
+        ready, following = _complete_and_claim(context, stored, ends_at)
         # The times of a last attempt in a child process do not apply to other runs.
         if not is_last:
-            _record_durations(services, claim, stored)
+            _record_durations(context, claim, stored)
     return ready, following
 
 
-def _advance(
-    services: WorkerContext,
+def _run_step(
+    context: WorkerContext,
     tasks: Sequence[Task],
     step: Callable[[WorkerContext, Task], None],
     *,
@@ -192,61 +190,61 @@ def _advance(
     """Take each task one step further; return the tasks whose step succeeded."""
     advanced = []
     for task in tasks:
-        with error_policy.settle_errors(services, [task], code):
-            step(services, task)
+        with error_policy.settle_errors(context, [task], code):
+            step(context, task)
             advanced.append(task)
     return advanced
 
 
-def _run(services: WorkerContext, tasks: Sequence[Task]) -> list[Task]:
+def _run_models(context: WorkerContext, tasks: Sequence[Task]) -> list[Task]:
     """Run a batch in as few passes as possible; return the tasks that have a result."""
     ran = []
-    run_pass = partial(steps.run_pass, services)
-    for task, error in batching.run_in_passes(tasks, run_pass, relieve=services.models.relieve):
-        with error_policy.settle_errors(services, [task], "model_failed"):
+    run_pass = partial(steps.run_pass, context)
+    for task, error in batching.run_in_passes(tasks, run_pass, relieve=context.models.relieve):
+        with error_policy.settle_errors(context, [task], "model_failed"):
             if error is not None:
                 raise error
             ran.append(task)
     return ran
 
 
-def _complete(
-    services: WorkerContext, tasks: Sequence[Task], ends_at: float
+def _complete_and_claim(
+    context: WorkerContext, tasks: Sequence[Task], ends_at: float
 ) -> tuple[list[Capability], Claim | None]:
     """Complete stages and claim the next batch; return what to ring for, and that claim."""
     outcomes = []
     for task in tasks:
         lease = task.lease
-        digests = services.models.digests(lease.models, lease.parameters, lease.digests)
+        digests = context.models.digests(lease.models, lease.parameters, lease.digests)
         outcomes.append(task.outcome(digests))
     try:
         completion, following = error_policy.retry_until_lease_ends(
-            services, _commit, tasks, outcomes, claim_until=ends_at
+            context, _commit_completion, tasks, outcomes, claim_until=ends_at
         )
     except TryAgain:
         raise
     except Exception:  # noqa: BLE001 - a failed claim must not undo the completion
         completion, following = error_policy.retry_until_lease_ends(
-            services, _commit, tasks, outcomes, claim_until=None
+            context, _commit_completion, tasks, outcomes, claim_until=None
         )
-    services.doorbell.announce_ends(completion.succeeded)
-    services.counters.record_runs(outcomes)
+    context.doorbell.announce_ends(completion.succeeded)
+    context.counters.record_runs(outcomes)
     for task, outcome in zip(tasks, outcomes, strict=True):
         if task.lease in completion.lost:
             _log.warning("lease_lost", **error_policy.log_fields(task.lease))
             task.trouble = LeaseLost.code
-            error_policy.remove_unreferenced(services, outcome.artifacts)
+            error_policy.remove_unreferenced(context, outcome.artifacts)
             continue
         if task.run_ahead_of is not None:
-            claims.record_claims(services, [task.lease])
-        services.stage_events.record_success(outcome)
+            claims.record_claims(context, [task.lease])
+        context.stage_events.record_success(outcome)
     if following is not None:
-        claims.record_claims(services, following.leases)
+        claims.record_claims(context, following.leases)
     return completion.ready, following
 
 
-def _commit(
-    services: WorkerContext,
+def _commit_completion(
+    context: WorkerContext,
     tasks: Sequence[Task],
     outcomes: Sequence[StageOutcome],
     *,
@@ -254,12 +252,12 @@ def _commit(
 ) -> tuple[CompleteResult, Claim | None]:
     """Complete stages, and claim the next batch while the turn lasts; None: claim nothing."""
     request: ClaimRequest | None = None
-    if claim_until is not None and _goes_on(services, claim_until):
-        services.heartbeat.begin_claim()
-        request = claims.build_request(services)
+    if claim_until is not None and _may_claim(context, claim_until):
+        context.heartbeat.begin_claim()
+        request = claims.build_request(context)
     is_alone = all(task.job.batch_id is None and task.photo is None for task in tasks)
     began_ns = time.time_ns()
-    with sessions.transaction(services.engine) as connection:
+    with sessions.transaction(context.engine) as connection:
         completion = WORKER.complete(connection, outcomes, claiming=request, commits=is_alone)
         for task in tasks:
             # The size of a photo at an address was unknown at submission.
@@ -269,17 +267,17 @@ def _commit(
         if request is None:
             return completion, None
         claimed = completion.claimed
-        return completion, claims.conclude(services, connection, request, claimed, began_ns)
+        return completion, claims.conclude(context, connection, request, claimed, began_ns)
 
 
-def _record_durations(services: WorkerContext, claim: Claim, tasks: Sequence[Task]) -> None:
+def _record_durations(context: WorkerContext, claim: Claim, tasks: Sequence[Task]) -> None:
     """Record how long each photo of known size in a batch kept this thread busy."""
     ahead_seconds = sum(task.busy_seconds for task in tasks)
     share = (time.perf_counter() - claim.begun_at - ahead_seconds) / len(claim.leases)
     for task in tasks:
         if task.job.megapixels:
             seconds = share if task.run_ahead_of is None else task.busy_seconds
-            services.counters.record_duration(
+            context.counters.record_duration(
                 task.lease.capability,
                 max(0.0, seconds - task.loading_seconds),
                 task.job.megapixels,

@@ -32,84 +32,84 @@ _log = logger("runner")
 
 
 @contextlib.contextmanager
-def time_step(services: WorkerContext, step: WorkerStep, task: Task) -> Iterator[None]:
+def time_step(context: WorkerContext, step: WorkerStep, task: Task) -> Iterator[None]:
     """Measure and trace a step of a task."""
-    with services.counters.timed(step, task.lease.capability), task.trail.step(step, task.lease):
+    with context.counters.timed(step, task.lease.capability), task.trail.step(step, task.lease):
         yield
 
 
-def import_photo(services: WorkerContext, task: Task) -> None:
+def import_photo(context: WorkerContext, task: Task) -> None:
     """Import the photo when the job names it elsewhere; such a stage is claimed alone."""
     if task.job.photo_key is not None or not get_stage(task.lease.stage).imports_photo:
         return
     if task.job.take is not None:
-        _compose_take(services, task, task.job.take)
+        _compose_take(context, task, task.job.take)
         return
     with (
-        time_step(services, WorkerStep.LOAD, task),
+        time_step(context, WorkerStep.LOAD, task),
         task.measure_fetch(task.job.photo_url is not None),
     ):
-        task.photo = services.artifacts.import_photo(task.job, task.lease)
+        task.photo = context.artifacts.import_photo(task.job, task.lease)
     task.row = replace(task.job, photo_key=task.photo.key)
 
 
-def _compose_take(services: WorkerContext, task: Task, take: Take) -> None:
+def _compose_take(context: WorkerContext, task: Task, take: Take) -> None:
     """Compose the photo of a take, once its shots fit into memory."""
-    with sessions.transaction(services.engine) as connection:
+    with sessions.transaction(context.engine) as connection:
         shots = queries.get_many(connection, [shot.job_id for shot in take.shots])
     megapixels = photo_import.ROOM_PHOTOS * photo_import.get_largest_megapixels(shots)
-    _wait_for_room(services, task, megapixels)
+    _wait_for_room(context, task, megapixels)
     # Composing takes seconds, which the tenant is charged.
-    with time_step(services, WorkerStep.LOAD, task), task.measure_fetch(True):
-        task.photo = services.artifacts.import_take(task.job, task.lease, shots, task.requester)
+    with time_step(context, WorkerStep.LOAD, task), task.measure_fetch(True):
+        task.photo = context.artifacts.import_take(task.job, task.lease, shots, task.requester)
     composed = None if task.photo.take is None else read_take(task.photo.take)
     task.row = replace(task.job, photo_key=task.photo.key, take=composed)
 
 
-def await_room(services: WorkerContext, task: Task) -> None:
+def await_room(context: WorkerContext, task: Task) -> None:
     """Wait until a large photo fits into memory; a take has waited already."""
     if task.photo is None:
-        _wait_for_room(services, task, task.job.megapixels)
+        _wait_for_room(context, task, task.job.megapixels)
     elif task.photo.take is None:
-        _wait_for_room(services, task, task.photo.megapixels)
+        _wait_for_room(context, task, task.photo.megapixels)
 
 
-def _wait_for_room(services: WorkerContext, task: Task, megapixels: float) -> None:
+def _wait_for_room(context: WorkerContext, task: Task, megapixels: float) -> None:
     """Wait until pictures fit into memory; the task's time limit begins then.
 
     Raises LeaseLost, or TryAgain when the worker shuts down.
     """
     limit_seconds = task.overdue_at - time.monotonic()
-    while not services.large_photos.begin(megapixels, seconds=_ROOM_SECONDS):
+    while not context.large_photos.begin(megapixels, seconds=_ROOM_SECONDS):
         if task.lost.is_set():
             raise LeaseLost(f"{task.lease.stage} of job {task.lease.job_id}")
-        if services.draining.is_set():
+        if context.draining.is_set():
             raise TryAgain("the worker shuts down")
-        services.heartbeat.extend(task, limit_seconds=limit_seconds)
+        context.heartbeat.extend(task, limit_seconds=limit_seconds)
 
 
 def load(
-    services: WorkerContext,
+    context: WorkerContext,
     task: Task,
     results: Mapping[StageName, object] = MappingProxyType({}),
 ) -> None:
     """Load the inputs of a task; results: of stages that are not stored yet."""
     code = registry.get_stage(task.lease.stage)
     with (
-        time_step(services, WorkerStep.LOAD, task),
+        time_step(context, WorkerStep.LOAD, task),
         task.measure_fetch(task.fetches_background),
     ):
-        task.inputs = services.artifacts.load(
+        task.inputs = context.artifacts.load(
             task.job, code.Inputs, results, requester=task.requester
         )
 
 
-def run_pass(services: WorkerContext, tasks: Sequence[Task]) -> None:
+def run_pass(context: WorkerContext, tasks: Sequence[Task]) -> None:
     """Run a batch in one pass."""
     lease = tasks[0].lease
     code = registry.get_stage(lease.stage)
     loading = time.perf_counter()
-    models = services.models.for_stage(lease.models, lease.parameters, lease.digests)
+    models = context.models.for_stage(lease.models, lease.parameters, lease.digests)
     started = time.perf_counter()
     with tasks[0].trail.step(WorkerStep.INFER, *(task.lease for task in tasks)):
         results = code.run(models, [task.inputs for task in tasks])
@@ -120,12 +120,12 @@ def run_pass(services: WorkerContext, tasks: Sequence[Task]) -> None:
         task.loading_seconds = (started - loading) / len(tasks)
 
 
-def run_in_child(services: WorkerContext, task: Task) -> None:
+def run_in_child(context: WorkerContext, task: Task) -> None:
     """Load and run in a child process, which may die."""
     request = last_attempt.ChildRequest(
-        services.settings, services.extra_models, task.lease, task.job
+        context.settings, context.extra_models, task.lease, task.job
     )
-    limit_seconds = services.settings.engine.stage_seconds + CHILD_START_SECONDS
+    limit_seconds = context.settings.engine.stage_seconds + CHILD_START_SECONDS
     is_fetching = task.fetches_background
     with task.trail.step(WorkerStep.INFER, task.lease), task.measure_fetch(is_fetching):
         answer = last_attempt.run(request, limit_seconds=limit_seconds, canceled=task.lost)
@@ -137,32 +137,32 @@ def run_in_child(services: WorkerContext, task: Task) -> None:
     task.result, task.seconds = answer.result, answer.seconds
 
 
-def reroute_if_asked(services: WorkerContext, task: Task) -> None:
+def reroute_if_asked(context: WorkerContext, task: Task) -> None:
     """Hand a stage on to another model when its result is too weak, and drop the result."""
     weak = segmentation.find_weak_result(task.result, task.job.recipe)
     if weak is None:
         return
-    with sessions.transaction(services.engine) as connection:
+    with sessions.transaction(context.engine) as connection:
         plan = reroute.plan_reroute(
             connection,
             task.lease,
             task.job.recipe,
             weak,
-            settings=services.settings.engine,
+            settings=context.settings.engine,
         )
         if plan is None or not WORKER.reroute(connection, task.lease, plan_columns(plan)):
             return
     _log.info("stage_rerouted", to=plan.capability, **error_policy.log_fields(task.lease))
-    services.doorbell.ring([plan.capability])
+    context.doorbell.ring([plan.capability])
     task.result = None
 
 
-def store(services: WorkerContext, task: Task) -> None:
+def store(context: WorkerContext, task: Task) -> None:
     """Sign and store the result of a task.  Raises LeaseLost."""
     if task.lost.is_set():
         raise LeaseLost(f"{task.lease.stage} of job {task.lease.job_id}")
-    with time_step(services, WorkerStep.STORE, task):
-        signed = services.signer.sign_files(task.result)
-        task.stored = services.artifacts.store(
+    with time_step(context, WorkerStep.STORE, task):
+        signed = context.signer.sign_files(task.result)
+        task.stored = context.artifacts.store(
             task.job, task.lease, signed, is_read_again=task.is_read_again
         )

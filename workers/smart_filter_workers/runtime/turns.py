@@ -41,12 +41,12 @@ class Turns:
 
     def __init__(
         self,
-        services: WorkerContext,
+        context: WorkerContext,
         engine: Engine,
         threads: int,
         give_back: Callable[[], None] = lambda: None,
     ) -> None:
-        self._services = services
+        self._context = context
         self._give_back = give_back
         self._threads = threads
         self._idle_polls = 0  # in a row, since the last turn
@@ -64,7 +64,7 @@ class Turns:
     @property
     def pause_seconds(self) -> float:
         """The time between two polls."""
-        return SHARED_POLL_SECONDS if self._services.heartbeat.has_peer else POLL_SECONDS
+        return SHARED_POLL_SECONDS if self._context.heartbeat.has_peer else POLL_SECONDS
 
     def submit(
         self, function: Callable[Given, None], *args: Given.args, **options: Given.kwargs
@@ -80,7 +80,7 @@ class Turns:
     def take(self) -> None:
         """Run a turn in this thread; its errors are logged and end here."""
         with self._steps.step():
-            runner.run(self._services)
+            runner.run_turn(self._context)
 
     def look(self) -> int:
         """Start a turn in each free thread if anything is ready; return how many were started.
@@ -90,11 +90,11 @@ class Turns:
         """
         with self._lock:
             free = max(0, self._free)
-        served = self._services.serving.capabilities
-        if not free or not served or self._services.draining.is_set():
+        served = self._context.serving.capabilities
+        if not free or not served or self._context.draining.is_set():
             return 0
         if not self._poll.is_any_ready(served):
-            self._services.heartbeat.note_empty_poll()
+            self._context.heartbeat.note_empty_poll()
             self._idle_polls += free == self._threads
             if self._idle_polls == IDLE_POLLS:
                 self._give_back()

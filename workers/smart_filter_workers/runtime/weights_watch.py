@@ -28,14 +28,14 @@ class WeightsWatch:
 
     def __init__(
         self,
-        services: WorkerContext,
+        context: WorkerContext,
         offers: Iterable[Offer],
         *,
         stages: Collection[StageName],
         models: Collection[str],
         gpu_fault: str | None,
     ) -> None:
-        self._services = services
+        self._context = context
         self._offers = {(offer.card.task, offer.card.name): offer for offer in offers}
         self._stages = stages
         self._models = models
@@ -55,8 +55,8 @@ class WeightsWatch:
 
         Raises DatabaseUnavailable.
         """
-        services = self._services
-        folder = services.settings.weights
+        context = self._context
+        folder = context.settings.weights
         try:
             changed_at = folder.stat().st_mtime_ns
         except OSError:  # a volume that is away
@@ -65,7 +65,7 @@ class WeightsWatch:
             return
         offers = self._offers | {
             (offer.card.task, offer.card.name): offer
-            for offer in services.catalog.offers(folder)
+            for offer in context.catalog.offers(folder)
             if offer.card.stage in self._stages and offer.fault is None
         }
         arrived = [offer for key, offer in offers.items() if offer != self._offers.get(key)]
@@ -73,11 +73,11 @@ class WeightsWatch:
             setup = capabilities.plan_capabilities(
                 offers.values(), stages=self._stages, models=self._models, gpu_fault=self._gpu_fault
             )
-            setup.load(services.models)
-            with sessions.transaction(services.engine) as connection:
+            setup.load(context.models)
+            with sessions.transaction(context.engine) as connection:
                 published_models.publish(connection, arrived)
-            services.serving.extend(setup.serving)
+            context.serving.extend(setup.serving)
             _log.info("weights_arrived", models=sorted(offer.card.name for offer in arrived))
             self._offers = offers
-            services.heartbeat.announce()
+            context.heartbeat.announce()
         self._changed_at = changed_at

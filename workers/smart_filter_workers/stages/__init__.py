@@ -1,5 +1,5 @@
 """The stages: pictures and numbers in, pictures and numbers out; none knows the service.
 
-Called by runtime, runtime.claiming.
+Called by runtime.
 Calls shared.
 """

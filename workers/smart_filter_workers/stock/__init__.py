@@ -1,5 +1,5 @@
 """Pictures used as backgrounds: store them, keep them in step with a place, serve them to jobs.
 
-Called by deploy, artifacts, learning, maintenance.
-Calls shared, backgrounds, decoder, images, system.
+Called by artifacts, deploy, learning, maintenance.
+Calls backgrounds, decoder, images, shared, system.
 """

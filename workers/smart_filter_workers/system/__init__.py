@@ -1,5 +1,5 @@
 """Operating system: GPU, memory, threads and the life of child processes.
 
-Called by training, decoder, runtime, deploy, learning, live, models, artifacts.
+Called by artifacts, decoder, deploy, learning, live, maintenance, models, runtime, stock, training.
 Calls shared.
 """

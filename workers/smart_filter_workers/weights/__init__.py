@@ -1,6 +1,5 @@
 """Download, verify and open weights.
 
-Called by models, deploy, networks.detectron2, networks.runtimes, training, networks.coverage,
-stages.segmentation, learning.
+Called by deploy, learning, live, models, networks, stages, training.
 Calls shared.
 """

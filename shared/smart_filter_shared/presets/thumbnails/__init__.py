@@ -2,8 +2,8 @@
 
 `make thumbnails` draws them again.
 
-Called by workers, api.
-Calls nothing of the service.
+Called by api, workers.
+Calls nothing.
 """
 
 from importlib.resources import files

@@ -4,7 +4,7 @@ Each function takes an open connection and leaves the commit to its caller. Afte
 caller rings the doorbell once for each row that was made ready. The states are drawn in
 queue/states.py; sql.py holds the SQL and the lock order.
 
-Called by jobs.
+Called by jobs, workers.
 Calls artifacts, db.
 """
 

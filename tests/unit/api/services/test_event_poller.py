@@ -1,4 +1,5 @@
 import uuid
+from functools import partial
 
 import anyio
 import pytest
@@ -103,22 +104,25 @@ def test_polling_starts_again_after_an_outage() -> None:
     assert database.horizons[:4] == [None, "1", None, "3"]
 
 
+async def end_is_noticed(database: Database, *announced: JobId, wakes: int) -> None:
+    """Wait for the end of a job until its watch was woken this often."""
+    watching = EventPoller(database)
+    watching.expect_announcements(True)
+    with watching.watch(ONE, ends_only=True) as watch:
+        async with anyio.create_task_group() as group:
+            group.start_soon(watching.run)
+            for job in announced:
+                watching.announce(job)
+            with anyio.fail_after(60):
+                for _ in range(wakes):
+                    await watch.woken()
+            group.cancel_scope.cancel()
+
+
 def test_announced_end_wakes_without_a_poll() -> None:
     database = Database()
 
-    async def wait() -> None:
-        watching = EventPoller(database)
-        watching.expect_announcements(True)
-        with watching.watch(ONE, ends_only=True) as watch:
-            async with anyio.create_task_group() as group:
-                group.start_soon(watching.run)
-                watching.announce(OTHER)
-                watching.announce(ONE)
-                with anyio.fail_after(60):
-                    await watch.woken()
-                group.cancel_scope.cancel()
-
-    anyio.run(wait)
+    anyio.run(partial(end_is_noticed, database, OTHER, ONE, wakes=1))
 
     assert database.horizons == []
 
@@ -126,18 +130,7 @@ def test_announced_end_wakes_without_a_poll() -> None:
 def test_poll_finds_an_end_that_nothing_announced() -> None:
     database = Database({ONE: True})
 
-    async def wait() -> None:
-        watching = EventPoller(database)
-        watching.expect_announcements(True)
-        with watching.watch(ONE, ends_only=True) as watch:
-            async with anyio.create_task_group() as group:
-                group.start_soon(watching.run)
-                with anyio.fail_after(60):
-                    await watch.woken()  # the first poll
-                    await watch.woken()
-                group.cancel_scope.cancel()
-
-    anyio.run(wait)
+    anyio.run(partial(end_is_noticed, database, wakes=2))  # the first poll, and the end
 
     assert database.looks_for_news == 2
 

@@ -30,11 +30,11 @@ from smart_filter_tests.pictures import noise
 from smart_filter_tests.serving import a_photo
 from smart_filter_wire.findings import Eyes
 from smart_filter_workers import images
-from smart_filter_workers.live import frames, messages, pipeline
+from smart_filter_workers.live import frames, messages, models
 from smart_filter_workers.live.connection import LatestSlot, ReceivedFrame
-from smart_filter_workers.live.pipeline import MatteSmoother
 from smart_filter_workers.live.session_registry import LiveMetrics, SessionRegistry
 from smart_filter_workers.live.shutter import FrameSummary, Shutter, SmilingFrame, summarize_frame
+from smart_filter_workers.live.smoothing import MatteSmoother
 from smart_filter_workers.results import Matte8, Photo, Srgb8
 from smart_filter_workers.stages.segmentation.mattes.two_pass import Floats
 from unit.drawn_portrait import a_face
@@ -410,8 +410,8 @@ def seen(*boxes: tuple[int, int, int, int]) -> Floats:
 def test_missed_person_is_searched_for_around_the_face() -> None:
     face = a_face(x=200, y=100, width=60)
 
-    assert list(pipeline.find_regions(seen((80, 30, 150, 180)), [face], scale=2)) == []
-    (around,) = pipeline.find_regions(seen(), [face], scale=2)
+    assert list(models.find_regions(seen((80, 30, 150, 180)), [face], scale=2)) == []
+    (around,) = models.find_regions(seen(), [face], scale=2)
 
     rows, columns = around.small
     left, top, width, height = (round(side / 2) for side in face.box)

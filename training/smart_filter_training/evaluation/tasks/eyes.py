@@ -8,17 +8,10 @@ from typing import Final, cast
 import numpy as np
 
 from smart_filter_training.evaluation import dataset_files, metrics
-from smart_filter_training.evaluation.base import (
-    Cell,
-    Confusion,
-    Floats,
-    Metric,
-    PreparePhoto,
-    Score,
-)
+from smart_filter_training.evaluation.base import Cell, Confusion, Metric, PreparePhoto, Score
 from smart_filter_wire.findings import Eyes
 from smart_filter_workers.learning.register import build_face
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Doubles, Srgb8
 from smart_filter_workers.stages.smile.models.base import EyeReader
 
 HOW: Final = (
@@ -82,7 +75,7 @@ def score(example: Example, answer: Eyes) -> Score:
     )
 
 
-def figures(numbers: Floats, weights: Floats) -> Mapping[str, float]:
+def figures(numbers: Doubles, weights: Doubles) -> Mapping[str, float]:
     """Return the accuracy of all answers, and of the answers that are not unknown."""
     is_open, given = numbers.T
     answered = (given < len(TRUTHS)).astype(np.float64)
@@ -95,7 +88,7 @@ def figures(numbers: Floats, weights: Floats) -> Mapping[str, float]:
     }
 
 
-def confusion(numbers: Floats) -> Confusion:
+def confusion(numbers: Doubles) -> Confusion:
     """Return the counts of answers for open and closed eyes."""
     counts = metrics.confusion_matrix(
         numbers[:, 0], numbers[:, 1], np.ones(len(numbers)), len(ANSWERS)

@@ -8,9 +8,9 @@ from typing import Final, cast
 from smart_filter_shared.errors import FolderUnreadable
 from smart_filter_shared.results import Faces
 from smart_filter_training.evaluation import dataset_files, drawing, metrics
-from smart_filter_training.evaluation.base import Cell, Floats, Metric, PreparePhoto, Score
+from smart_filter_training.evaluation.base import Cell, Metric, PreparePhoto, Score
 from smart_filter_workers.networks.coordinates import Box
-from smart_filter_workers.results import PreparedPhoto
+from smart_filter_workers.results import Doubles, PreparedPhoto
 from smart_filter_workers.stages.face import stage
 from smart_filter_workers.stages.face.models.base import FaceDetector
 
@@ -86,14 +86,14 @@ def score(example: Example, answer: Faces) -> Score:
     )
 
 
-def figures(numbers: Floats, weights: Floats) -> Mapping[str, float]:
+def figures(numbers: Doubles, weights: Doubles) -> Mapping[str, float]:
     """Return precision, recall and F1 of all faces."""
     right, wrong, missed = (float(total) for total in weights @ numbers)
     values = metrics.precision_recall_f1(right, wrong, missed)
     return dict(zip((metric.name for metric in METRICS), values, strict=True))
 
 
-def confusion(numbers: Floats) -> None:
+def confusion(numbers: Doubles) -> None:
     """Return None: there are no classes."""
     del numbers
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from smart_filter_shared.results import Face
 from smart_filter_training.evaluation import dataset_files, metrics
-from smart_filter_training.evaluation.base import Cell, Floats, Metric, PreparePhoto, Score
-from smart_filter_workers.results import Photo, Srgb8
+from smart_filter_training.evaluation.base import Cell, Metric, PreparePhoto, Score
+from smart_filter_workers.results import Doubles, Photo, Srgb8
 from smart_filter_workers.stages.prepare import stage
 from smart_filter_workers.stages.prepare.models.base import OrientationReader
 
@@ -102,7 +102,7 @@ def score(example: Example, answer: Answer) -> Score:
     )
 
 
-def figures(numbers: Floats, weights: Floats) -> Mapping[str, float]:
+def figures(numbers: Doubles, weights: Doubles) -> Mapping[str, float]:
     """Return the shares of the metrics."""
     right, left, turned, turned_right, harmed = numbers.T
     all_turned = float(turned @ weights)
@@ -114,7 +114,7 @@ def figures(numbers: Floats, weights: Floats) -> Mapping[str, float]:
     }
 
 
-def confusion(numbers: Floats) -> None:
+def confusion(numbers: Doubles) -> None:
     """Return None: all quarters are equivalent."""
     del numbers
 

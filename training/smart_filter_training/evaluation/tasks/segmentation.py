@@ -10,9 +10,9 @@ import numpy as np
 from smart_filter_shared.errors import FolderUnreadable
 from smart_filter_shared.recipe import Edge, Recipe
 from smart_filter_training.evaluation import dataset_files, drawing, metrics
-from smart_filter_training.evaluation.base import Cell, Floats, Metric, PreparePhoto, Score
+from smart_filter_training.evaluation.base import Cell, Metric, PreparePhoto, Score
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Matte8, PreparedPhoto, Segmentation
+from smart_filter_workers.results import Doubles, Matte8, PreparedPhoto, Segmentation
 from smart_filter_workers.stages.segmentation import stage
 from smart_filter_workers.stages.segmentation.models.base import Segmenter
 
@@ -79,7 +79,7 @@ def score(example: Example, answer: Segmentation) -> Score:
     )
 
 
-def figures(numbers: Floats, weights: Floats) -> Mapping[str, float]:
+def figures(numbers: Doubles, weights: Doubles) -> Mapping[str, float]:
     """Return the means over photos."""
     return {
         metric.name: metrics.weighted_mean(column, weights)
@@ -87,7 +87,7 @@ def figures(numbers: Floats, weights: Floats) -> Mapping[str, float]:
     }
 
 
-def confusion(numbers: Floats) -> None:
+def confusion(numbers: Doubles) -> None:
     """Return None: there are no classes."""
     del numbers
 

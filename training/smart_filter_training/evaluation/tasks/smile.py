@@ -12,16 +12,9 @@ from smart_filter_shared.errors import FolderUnreadable
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.results import Face, Point, Smile
 from smart_filter_training.evaluation import dataset_files, metrics
-from smart_filter_training.evaluation.base import (
-    Cell,
-    Confusion,
-    Floats,
-    Metric,
-    PreparePhoto,
-    Score,
-)
+from smart_filter_training.evaluation.base import Cell, Confusion, Metric, PreparePhoto, Score
 from smart_filter_workers.networks.faces.face_mesh import FaceView
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Doubles, Srgb8
 from smart_filter_workers.stages.smile.models.base import SmileRater
 
 HOW: Final = (
@@ -94,7 +87,7 @@ def score(example: Example, answer: Smile) -> Score:
     )
 
 
-def figures(numbers: Floats, weights: Floats) -> Mapping[str, float]:
+def figures(numbers: Doubles, weights: Doubles) -> Mapping[str, float]:
     """Return the figures of the levels, and of the score."""
     truth, given, scores = numbers.T
     counts = metrics.confusion_matrix(truth, given, weights, len(LEVELS))
@@ -107,7 +100,7 @@ def figures(numbers: Floats, weights: Floats) -> Mapping[str, float]:
     }
 
 
-def confusion(numbers: Floats) -> Confusion:
+def confusion(numbers: Doubles) -> Confusion:
     """Return the counts of levels by true level."""
     counts = metrics.confusion_matrix(
         numbers[:, 0], numbers[:, 1], np.ones(len(numbers)), len(LEVELS)

@@ -29,7 +29,6 @@ from smart_filter_training.evaluation import (
     metrics,
     tasks,
 )
-from smart_filter_training.evaluation.base import Floats as Numbers
 from smart_filter_training.evaluation.confidence_intervals import Figure
 from smart_filter_training.onnx_export import OPSET, PARITY, Exported
 from smart_filter_training.preflight import Finding
@@ -40,7 +39,7 @@ from smart_filter_workers.networks.runtimes import network_input
 from smart_filter_workers.networks.runtimes.network_input import Activation, Handling, TrainedTask
 from smart_filter_workers.networks.runtimes.onnx_network import OnnxNetwork
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Floats, Matte8, Srgb8
+from smart_filter_workers.results import Doubles, Floats, Matte8, Srgb8
 from smart_filter_workers.stages.segmentation.models import onnx
 from smart_filter_workers.weights.allowlist import AdmittedFile
 
@@ -379,7 +378,7 @@ def _compute_losses(
     return {"loss": total / (classes != NOT_COUNTED).sum().clamp(min=1)}, {}
 
 
-def _predict(network: Network, srgb: Srgb8) -> Numbers:
+def _predict(network: Network, srgb: Srgb8) -> Doubles:
     """Return (2, S, S) float64: the scores of background and person.
 
     srgb: (H, W, 3) uint8, prepared for the network as in the product.
@@ -400,7 +399,7 @@ def _predict_matte(network: Network, srgb: Srgb8) -> Matte8:
     return np.asarray(np.rint(255 * resized), np.uint8)
 
 
-def _figures(numbers: Numbers, weights: Numbers) -> Mapping[str, float]:
+def _figures(numbers: Doubles, weights: Doubles) -> Mapping[str, float]:
     return {"iou": metrics.weighted_mean(numbers[:, 0], weights)}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +26,8 @@ from smart_filter_training.run_record import RunRecord
 from smart_filter_training.torch_learner import TorchLearner
 from smart_filter_workers.networks.detectron2 import checkpoints
 from smart_filter_workers.networks.detectron2.predictor import BuiltModel, Foreign, input_size
-from smart_filter_workers.results import Floats, Srgb8
+from smart_filter_workers.results import Bools, Floats, Srgb8
 from smart_filter_workers.weights import files
-
-Bools: TypeAlias = NDArray[np.bool_]
 
 # Iterations from one point of the curves to the next.
 CURVE_INTERVAL: Final = 10

@@ -25,7 +25,6 @@ from smart_filter_training.evaluation import (
     metrics,
     tasks,
 )
-from smart_filter_training.evaluation.base import Floats
 from smart_filter_training.evaluation.confidence_intervals import Figure
 from smart_filter_training.models.detectron2 import configuration as settings
 from smart_filter_training.models.detectron2 import detector
@@ -47,7 +46,7 @@ from smart_filter_workers.networks.detectron2.predictor import (
     PredictOptions,
     Predictor,
 )
-from smart_filter_workers.results import Matte8
+from smart_filter_workers.results import Bools, Doubles, Matte8
 from smart_filter_workers.stages.face.models import detectron2_faces
 from smart_filter_workers.stages.segmentation.models import detectron2
 from smart_filter_workers.weights import files
@@ -234,17 +233,17 @@ def _compute_iou(instances: Sequence[Instance], picture: AnnotatedPicture) -> fl
     return metrics.matte_iou(_to_matte(matte), _to_matte(truth), ~crowd)
 
 
-def _to_matte(inside: outlines.Bools) -> Matte8:
+def _to_matte(inside: Bools) -> Matte8:
     return np.where(inside, np.uint8(255), np.uint8(0))
 
 
-def _box_figures(numbers: Floats, weights: Floats) -> Mapping[str, float]:
+def _box_figures(numbers: Doubles, weights: Doubles) -> Mapping[str, float]:
     right, wrong, missed = (float(total) for total in weights @ numbers[:, :3])
     values = metrics.precision_recall_f1(right, wrong, missed)
     return dict(zip(("precision", "recall", "f1"), values, strict=True))
 
 
-def _figures_with_iou(numbers: Floats, weights: Floats) -> Mapping[str, float]:
+def _figures_with_iou(numbers: Doubles, weights: Doubles) -> Mapping[str, float]:
     iou = metrics.weighted_mean(numbers[:, 3], weights)
     return {**_box_figures(numbers, weights), "iou": iou}
 

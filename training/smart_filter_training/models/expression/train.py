@@ -24,12 +24,10 @@ from smart_filter_training.run_record import RunRecord
 from smart_filter_workers.networks.faces import expression
 from smart_filter_workers.networks.faces.expression import ExpressionNetwork, ExpressionScores
 from smart_filter_workers.opencv import cv2
+from smart_filter_workers.results import Bytes, Doubles, Floats
 from smart_filter_workers.weights.packaged import bundled_path
 
 Network = Any  # keras ships no types
-Bytes = NDArray[np.uint8]
-Floats = NDArray[np.float32]
-Numbers = NDArray[np.float64]
 Counts = NDArray[np.int64]
 Rng = np.random.Generator
 # The least scores of mild, moderate and huge smiles.
@@ -376,7 +374,7 @@ def _compute_figures(
     return confidence_intervals.compute_figures(numbers, _figures)
 
 
-def _figures(numbers: Numbers, weights: Numbers) -> dict[str, float]:
+def _figures(numbers: Doubles, weights: Doubles) -> dict[str, float]:
     column = dict(zip(_COLUMNS, numbers.T, strict=True))
     fewer = np.where(column["seed_truth"] == 0, weights * _NOTEBOOK_SHARE, weights)
     return {
@@ -392,7 +390,7 @@ def _figures(numbers: Numbers, weights: Numbers) -> dict[str, float]:
 
 
 def _level_figures(
-    prefix: str, truth: Numbers, predicted: Numbers, weights: Numbers
+    prefix: str, truth: Doubles, predicted: Doubles, weights: Doubles
 ) -> dict[str, float]:
     counts = _count(truth, predicted, weights)
     return {
@@ -402,5 +400,5 @@ def _level_figures(
     }
 
 
-def _count(truth: Numbers, predicted: Numbers, weights: Numbers) -> Numbers:
+def _count(truth: Doubles, predicted: Doubles, weights: Doubles) -> Doubles:
     return metrics.confusion_matrix(truth, predicted, weights, votes.LEVELS)

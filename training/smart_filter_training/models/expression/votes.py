@@ -18,11 +18,9 @@ from smart_filter_training import examples, preflight
 from smart_filter_training.evaluation import dataset_files
 from smart_filter_training.examples import Data, Examples
 from smart_filter_training.preflight import Finding
+from smart_filter_workers.results import Bools, Bytes, Floats
 
-Bytes = NDArray[np.uint8]
-Floats = NDArray[np.float32]
 Counts = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 # Ten people voted on each picture; the columns of `fer2013new.csv` after the emotions.
 # Source: Barsoum et al. 2016, "Training deep networks for facial expression recognition with
@@ -130,7 +128,7 @@ def _split(usable: Examples, held_out_share: float) -> tuple[Examples, Examples]
     return examples.split(usable, groups, share=held_out_share)
 
 
-def _is_usable(every: Examples) -> Mask:
+def _is_usable(every: Examples) -> Bools:
     shows_face = every.labels[:, COLUMNS.index("NF")] < _NO_FACE_FROM
     has_emotion = every.labels[:, : len(EMOTIONS)].sum(axis=1) > 0
     has_contrast = every.pictures.std(axis=(1, 2)) >= _MIN_DEVIATION

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize
-from smart_filter_workers.results import HALF_LEVEL, Matte8, Srgb8
+from smart_filter_workers.results import HALF_LEVEL, Bools, Matte8, Srgb8
 from smart_filter_workers.stages.segmentation.regions import Region
 
-Mask = NDArray[np.bool_]
 Rng = np.random.Generator
 
 # The shares of samples with each fault; of the last three a sample has at most one.
@@ -61,7 +60,7 @@ class Sample:
     srgb: Srgb8
     people: Matte8
     target: Matte8
-    counted: Mask
+    counted: Bools
 
     def crop(self, region: Region) -> "Sample":
         """Return a part of the sample."""
@@ -159,7 +158,7 @@ def change_regions(rng: Rng, sample: Sample) -> Matte8:
     return people
 
 
-def _find_starts(rng: Rng, inside: Mask, *, adds: bool) -> Mask:
+def _find_starts(rng: Rng, inside: Bools, *, adds: bool) -> Bools:
     """Return where a region may start: in pockets, anywhere inside, or near the outline."""
     if adds and rng.random() < POCKET_SHARE:
         pockets = find_pockets(inside, rng.uniform(*POCKET_DIAMETER))
@@ -172,7 +171,7 @@ def _find_starts(rng: Rng, inside: Mask, *, adds: bool) -> Mask:
     return np.asarray(cv2.dilate(other.view(np.uint8), reach) > 0)
 
 
-def find_pockets(inside: Mask, diameter: float) -> Mask:
+def find_pockets(inside: Bools, diameter: float) -> Bools:
     """Return the pixels outside of people that a disc, rolled around them, does not reach.
 
     diameter: of the disc, as a share of the longer side.
@@ -182,7 +181,7 @@ def find_pockets(inside: Mask, diameter: float) -> Mask:
     return np.asarray(cv2.morphologyEx(inside.view(np.uint8), cv2.MORPH_CLOSE, disc) > 0) & ~inside
 
 
-def find_piece(rng: Rng, srgb: Srgb8, row: int, column: int) -> Mask:
+def find_piece(rng: Rng, srgb: Srgb8, row: int, column: int) -> Bools:
     """Return the piece with a pixel, of a picture cut along its color edges.
 
     Source: Meyer 1992, "Color image segmentation": watersheds around random places.
@@ -198,7 +197,7 @@ def find_piece(rng: Rng, srgb: Srgb8, row: int, column: int) -> Mask:
     return np.asarray(pieces == pieces[row, column])
 
 
-def _fill(rng: Rng, srgb: Srgb8, row: int, column: int) -> Mask:
+def _fill(rng: Rng, srgb: Srgb8, row: int, column: int) -> Bools:
     """Return the pixels of about one color around a pixel."""
     height, width = srgb.shape[:2]
     filled = np.zeros((height + 2, width + 2), np.uint8)  # cv2 needs a border
@@ -208,7 +207,7 @@ def _fill(rng: Rng, srgb: Srgb8, row: int, column: int) -> Mask:
     return np.asarray(filled[1:-1, 1:-1] > 0)
 
 
-def _is_near(rng: Rng, shape: tuple[int, ...], row: int, column: int) -> Mask:
+def _is_near(rng: Rng, shape: tuple[int, ...], row: int, column: int) -> Bools:
     """Return the pixels within a random radius of one."""
     height, width = shape
     radius = rng.uniform(*RADIUS) * max(height, width)
@@ -216,7 +215,7 @@ def _is_near(rng: Rng, shape: tuple[int, ...], row: int, column: int) -> Mask:
     return np.asarray((rows - row) ** 2 + (columns - column) ** 2 < radius**2)
 
 
-def _draw_ellipse(rng: Rng, shape: tuple[int, ...]) -> Mask:
+def _draw_ellipse(rng: Rng, shape: tuple[int, ...]) -> Bools:
     height, width = shape
     rows, columns = np.ogrid[:height, :width]
     down = (rows - rng.uniform(0, height)) / (rng.uniform(*HOLE_RADIUS) * height)

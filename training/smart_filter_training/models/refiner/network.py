@@ -28,6 +28,7 @@ from torch.nn import functional
 
 from smart_filter_training.onnx_export import OPSET
 from smart_filter_workers.networks.runtimes import onnx_network
+from smart_filter_workers.results import Floats
 from smart_filter_workers.stages.segmentation.mattes.consensus import LEAST, MOST
 
 Proto: TypeAlias = Any  # protobuf has no types
@@ -44,7 +45,6 @@ HALF_FROM, BYTES_FROM, NIBBLES_FROM = 512, 16_384, 1_000_000
 # The steps that are tried, as shares of the one that cuts nothing off.
 CUT_OFF: Final = (0.75, 0.8, 0.85, 0.9, 0.95, 1.0)
 
-Floats: TypeAlias = NDArray[np.float32]
 
 # Convolutions of at least this size and number of input channels calculate in eight bits. Smaller
 # ones gain no time: the values are converted before and after.

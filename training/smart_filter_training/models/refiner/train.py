@@ -23,7 +23,6 @@ from smart_filter_training.evaluation import (
     metrics,
     tasks,
 )
-from smart_filter_training.evaluation.base import Floats as Numbers
 from smart_filter_training.evaluation.confidence_intervals import Figure
 from smart_filter_training.models.refiner import batches
 from smart_filter_training.models.refiner.batches import Batches, Example
@@ -39,7 +38,7 @@ from smart_filter_workers.networks.coverage import modnet
 from smart_filter_workers.networks.runtimes import onnx_network
 from smart_filter_workers.networks.runtimes.network_input import sigmoid
 from smart_filter_workers.resampling import resize
-from smart_filter_workers.results import Floats, Matte8
+from smart_filter_workers.results import Doubles, Floats, Matte8
 from smart_filter_workers.stages.segmentation.models import people
 from smart_filter_workers.stages.segmentation.regions import Region, find_people
 from smart_filter_workers.weights import files
@@ -361,6 +360,6 @@ def _compute_iou(example: Example, matte: Matte8 | None = None) -> float:
     )
 
 
-def _figures(numbers: Numbers, weights: Numbers) -> Mapping[str, float]:
+def _figures(numbers: Doubles, weights: Doubles) -> Mapping[str, float]:
     refined, given = (metrics.weighted_mean(column, weights) for column in numbers.T)
     return {"iou": refined, "iou_people": given}

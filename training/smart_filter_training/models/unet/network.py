@@ -10,14 +10,13 @@ from typing import Any, Final
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.errors import SetupFailed
+from smart_filter_workers.results import Floats
 
 # Keras ships no types.
 Tensor = Any
 Network = Any
-Floats = NDArray[np.float32]
 Layer = Callable[[Tensor], Tensor]
 
 # Each resolution is half of the previous one.

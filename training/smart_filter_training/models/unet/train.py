@@ -23,7 +23,6 @@ from smart_filter_training.evaluation import (
     metrics,
     tasks,
 )
-from smart_filter_training.evaluation.base import Floats as Numbers
 from smart_filter_training.evaluation.confidence_intervals import Figure
 from smart_filter_training.models.unet import batches, pairs, teaching
 from smart_filter_training.models.unet.batches import AugmentedPairs, PairCache
@@ -34,7 +33,7 @@ from smart_filter_training.run_record import RunRecord
 from smart_filter_workers import images
 from smart_filter_workers.networks.runtimes.litert import LiteRtNetwork
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Floats, Matte8, Srgb8
+from smart_filter_workers.results import Doubles, Floats, Matte8, Srgb8
 from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
 from smart_filter_workers.stages.segmentation.models.portrait import Portrait
 
@@ -365,7 +364,7 @@ def _compute_iou(coverages: list[Floats], pairs: PairCache) -> float:
     return _coverage_figures(coverages, pairs)["iou"].value
 
 
-def _figures_by_source(numbers: Numbers, sources: Sequence[str]) -> dict[str, Figure]:
+def _figures_by_source(numbers: Doubles, sources: Sequence[str]) -> dict[str, Figure]:
     compute = tasks.get_task(CARD.task).figures
     figures = confidence_intervals.compute_figures(numbers, compute)
     for source in sorted(set(sources)):

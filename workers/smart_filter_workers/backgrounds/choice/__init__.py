@@ -1,5 +1,5 @@
 """Choose the background that suits the people in a photo.
 
-Called by stages.composite.
+Called by stages.
 Calls shared, wire.
 """

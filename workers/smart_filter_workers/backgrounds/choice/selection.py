@@ -1,21 +1,16 @@
-"""Select the background that suits the people in a photo, as a pure function with reasons.
+"""Rank designs by how well they suit the people in a photo, and say why the best one does.
 
 A design's score (`scoring`) combines the mood of the faces, the contrast along the people's
 outline, and the harmony of colors. The best design that people stand out from is used. `keywords`
 uses the same scores after the keywords.
 
-Rank backgrounds by how well they suit the people in a photo.
+Some designs do not suit a photo whatever their score, so others are preferred. People are in front
+of a background, so heads and shoes would cross a frame. In daylight people do not stand under
+stars, and their feet stand on a floor. People who are cut off below the hips are before a plain
+wall. Nothing is lighter than the people's own whites, and in dim light it is not day behind them.
+Strong colors do not suit a photo in black and white.
 
-Designs that do not suit a photo whatever their score, so that others are preferred.
-
-People are in front of a background, so heads and shoes would cross a frame. In daylight people do
-not stand under stars, and their feet stand on a floor. People who are cut off below the hips are
-before a plain wall. Nothing is lighter than the people's own whites, and in dim light it is not day
-behind them. Strong colors do not suit a photo in black and white.
-
-Explain to users why a background suits the people in a photo.
-
-A color is named only if it is certain. Hair is never named: it may be a hat or a scarf.
+A reason names a color only if it is certain, and never hair: it may be a hat or a scarf.
 """
 
 from collections.abc import Sequence

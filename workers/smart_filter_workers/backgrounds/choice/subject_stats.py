@@ -15,14 +15,12 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.results import Face
 from smart_filter_wire.findings import OutlineContrast
+from smart_filter_wire.formats import FaceBox
 from smart_filter_workers.backgrounds import colors
 from smart_filter_workers.backgrounds.colors import Colors, NamedColor
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize, shrink
-from smart_filter_workers.results import Matte8, Srgb8
-
-Field = NDArray[np.float32]  # (h, w)
-Box = tuple[float, float, float, float]  # x, y, width, height in pixels of the small picture
+from smart_filter_workers.results import Floats, Matte8, Srgb8
 
 # Longest side of the small picture; a face that fills an eighth of a photo is 28 px wide in it.
 LONGEST_SIDE_PX: Final = 224
@@ -121,7 +119,7 @@ class _SmallPhoto:
 
     lab: Colors
     matte: Matte8
-    faces: tuple[Box, ...]
+    faces: tuple[FaceBox, ...]
 
 
 def measure_subjects(
@@ -253,7 +251,7 @@ def _estimate_head_row(matte: Matte8) -> int:
     return int(rows[0] + 0.2 * (rows[-1] - rows[0])) if len(rows) else 0
 
 
-def _outline(small: _SmallPhoto) -> tuple[NDArray[np.int64], Colors, Field]:
+def _outline(small: _SmallPhoto) -> tuple[NDArray[np.int64], Colors, Floats]:
     """Return points on the outline, the people's colors there, and the outward directions.
 
     (N, 2) x and y in pixels; (N, 3) OKLab; (N, 2) of length 1.

@@ -1,5 +1,5 @@
 """Families of backgrounds, found by name: `draw_FAMILY(preset, sheet)`, for some a texture.
 
-Called by backgrounds.
+Called by modules above.
 Calls shared.
 """

@@ -8,9 +8,9 @@ from smart_filter_shared.presets import Preset
 from smart_filter_workers.backgrounds import colors, lens
 from smart_filter_workers.backgrounds.colors import Colors
 from smart_filter_workers.backgrounds.shapes import hillshade, smoothstep
-from smart_filter_workers.backgrounds.sheet import Field, Sheet, resize_field
+from smart_filter_workers.backgrounds.sheet import Sheet, resize_field
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Floats, Srgb8
 
 SWEEP_SIDE_PX = 320
 # Lengths in the picture's shorter half at the wall: the bend's height, and the way to the camera in
@@ -144,7 +144,7 @@ def draw_wall(preset: Preset, sheet: Sheet) -> Srgb8:
     return sheet.finish(lens.develop(light, x, y))
 
 
-def _wall(preset: Preset, sheet: Sheet, x: Field, y: Field) -> Field:
+def _wall(preset: Preset, sheet: Sheet, x: Floats, y: Floats) -> Floats:
     """Return the factor, about 1, of a wall's relief on its light.
 
     x, y: in meters at the wall, y above the floor negative.
@@ -171,7 +171,7 @@ def _wall(preset: Preset, sheet: Sheet, x: Field, y: Field) -> Field:
     return np.asarray(light, np.float32)
 
 
-def _floor(preset: Preset, sheet: Sheet, x: Field, y: Field) -> Field:
+def _floor(preset: Preset, sheet: Sheet, x: Floats, y: Floats) -> Floats:
     """Return the factor, about 1, of a floor's structure on its light.
 
     x, y: in meters at the wall, y below its foot positive.
@@ -203,7 +203,7 @@ def _floor(preset: Preset, sheet: Sheet, x: Field, y: Field) -> Field:
     return np.asarray(1 + seen * (tone + grain - 0.3 * np.exp(-(joint**2))), np.float32)
 
 
-def _bevel(place: Field, joint: float) -> Field:
+def _bevel(place: Floats, joint: float) -> Floats:
     """Return the factor on light of bricks that are 1 apart: a dark joint and a bright edge."""
     within = place - np.floor(place)
     edge = np.minimum(within, 1 - within)
@@ -211,12 +211,12 @@ def _bevel(place: Field, joint: float) -> Field:
     return np.asarray(1 - 0.2 * np.exp(-((edge / joint) ** 2)) + bright, np.float32)
 
 
-def _line(place: Field, middle: float) -> Field:
+def _line(place: Floats, middle: float) -> Floats:
     """Return a soft line, 0..1, where a place is `middle`, in meters."""
     return np.asarray(np.exp(-(((place - middle) / 0.007) ** 2)), np.float32)
 
 
-def _window(sheet: Sheet, x: Field, y: Field, side: int, *, blinds: bool = False) -> Field:
+def _window(sheet: Sheet, x: Floats, y: Floats, side: int, *, blinds: bool = False) -> Floats:
     """Return the sun through a window's panes or its blinds, 0..1, slanting down the wall."""
     reach_x, reach_y = sheet.reach
     slope = sheet.random.uniform(0.28, 0.42)
@@ -233,13 +233,13 @@ def _window(sheet: Sheet, x: Field, y: Field, side: int, *, blinds: bool = False
     return np.asarray(lit * 0.95, np.float32)
 
 
-def _open(place: Field, half: float, soft: Field) -> Field:
+def _open(place: Floats, half: float, soft: Floats) -> Floats:
     """Return the share of the sun's disc seen through a slit, 0..1."""
     first, last = ((edge + soft / 2) / soft for edge in (half + place, half - place))
     return np.asarray(smoothstep(np.clip(first, 0, 1)) + smoothstep(np.clip(last, 0, 1)) - 1)
 
 
-def _leaves(sheet: Sheet, x: Field, y: Field, side: int) -> Field:
+def _leaves(sheet: Sheet, x: Floats, y: Floats, side: int) -> Floats:
     """Return the sun between twigs at three distances from the wall, 0..1."""
     # Drawn at half the size: all are out of focus.
     height, width = (side // 2 + 1 for side in x.shape)

@@ -9,9 +9,9 @@ from smart_filter_shared.presets import Preset
 from smart_filter_workers.backgrounds import colors, lens
 from smart_filter_workers.backgrounds.colors import Colors
 from smart_filter_workers.backgrounds.shapes import ridge_line, smoothstep
-from smart_filter_workers.backgrounds.sheet import Field, Sheet
+from smart_filter_workers.backgrounds.sheet import Sheet
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Floats, Srgb8
 
 GARDEN_SIDE_PX = 360
 GARDEN_FAR_RADIUS, GARDEN_NEAR_RADIUS = 0.036, 0.075  # of the shorter side
@@ -286,7 +286,7 @@ def draw_hills(preset: Preset, sheet: Sheet) -> Srgb8:
 
 
 def _color_layers(
-    palette: colors.Colors, horizon: Field, land: Field, mist: Field, near: Field
+    palette: colors.Colors, horizon: Floats, land: Floats, mist: Floats, near: Floats
 ) -> colors.Colors:
     haze = mist * land
     shares = np.stack(
@@ -301,7 +301,7 @@ def _color_layers(
     return np.clip(shares @ palette, 0, 255).astype(np.float32)
 
 
-def _sun(sheet: Sheet, x: Field, y: Field) -> Field:
+def _sun(sheet: Sheet, x: Floats, y: Floats) -> Floats:
     """Return the glow of a low sun, which brightens the horizon's color."""
     at_x = sheet.random.uniform(-0.55, 0.55) * sheet.reach[0]
     at_y = sheet.random.uniform(-0.42, -0.25) * sheet.reach[1]
@@ -334,7 +334,7 @@ def draw_night(preset: Preset, sheet: Sheet) -> Srgb8:
     return picture
 
 
-def _band(sheet: Sheet, x: Field, y: Field) -> Field:
+def _band(sheet: Sheet, x: Floats, y: Floats) -> Floats:
     """Return the light of the Milky Way, with its dark lanes."""
     lie = sheet.random.uniform(0.7, 1.1)
     uneven = 0.16 * sheet.clouds(NIGHT_SIDE_PX, cells=4, octaves=3)
@@ -349,7 +349,7 @@ def _band(sheet: Sheet, x: Field, y: Field) -> Field:
 
 
 def _curtain(
-    sheet: Sheet, x: Field, y: Field, *, hem: float, lamps: colors.Colors
+    sheet: Sheet, x: Floats, y: Floats, *, hem: float, lamps: colors.Colors
 ) -> colors.Colors:
     """Return a curtain of northern lights: bright along its hem, another color higher up."""
     across = x[0]
@@ -364,7 +364,7 @@ def _curtain(
     return np.asarray(green[..., None] * lamps[0] + violet[..., None] * lamps[1], np.float32)
 
 
-def _moon(sheet: Sheet, x: Field, y: Field) -> Field:
+def _moon(sheet: Sheet, x: Floats, y: Floats) -> Floats:
     side = 1 if sheet.random.random() < 0.5 else -1  # noqa: PLR2004 - a coin
     at_x = side * sheet.random.uniform(0.45, 0.7) * sheet.reach[0]
     at_y = sheet.random.uniform(-0.75, -0.5) * sheet.reach[1]

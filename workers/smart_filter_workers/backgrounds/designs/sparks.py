@@ -9,9 +9,9 @@ import numpy as np
 from smart_filter_shared.presets import Preset
 from smart_filter_workers.backgrounds import colors
 from smart_filter_workers.backgrounds.shapes import FIXED_POINT_BITS, Outline, inset_outline
-from smart_filter_workers.backgrounds.sheet import Field, Sheet
+from smart_filter_workers.backgrounds.sheet import Sheet
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Floats, Srgb8
 
 BOKEH_SIDE_PX = 560
 BOKEH_LIGHTS_PER_SQUARE = 95  # on a square sheet; more on a long one
@@ -90,7 +90,7 @@ def _add_disc(
     y = np.arange(top, bottom, dtype=np.float32)[:, None] + np.float32(0.5 - center[1])
     away = np.asarray(np.hypot(x, y) / radius, np.float32)
     soft = max(blur, 1 / radius)
-    inside: Field = np.clip((1 + soft / 2 - away) / np.float32(soft), 0, 1, dtype=np.float32)
+    inside: Floats = np.clip((1 + soft / 2 - away) / np.float32(soft), 0, 1, dtype=np.float32)
     inside = inside * inside * (3 - 2 * inside)
     if not far_off:
         squared = np.minimum(away * away, 1)

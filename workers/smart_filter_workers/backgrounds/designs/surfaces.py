@@ -7,9 +7,9 @@ import numpy as np
 from smart_filter_shared.presets import Preset
 from smart_filter_workers.backgrounds import colors, shapes
 from smart_filter_workers.backgrounds.shapes import hillshade, smoothstep, warp_field
-from smart_filter_workers.backgrounds.sheet import Field, Sheet
+from smart_filter_workers.backgrounds.sheet import Sheet
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Floats, Srgb8
 
 FABRIC_SIDE_PX = 860
 FABRIC_PITCH_PX = 5.0  # of the threads, on the small sheet
@@ -49,12 +49,12 @@ def draw_fabric(preset: Preset, sheet: Sheet) -> Srgb8:
     )
 
 
-def texture_fabric(preset: Preset, sheet: Sheet) -> Field:
+def texture_fabric(preset: Preset, sheet: Sheet) -> Floats:
     """Return the factor, about 1, of the weave's relief on the light of a print."""
     return np.asarray(1 + FABRIC_DEPTH * (_weave_height(preset, sheet) - 0.62), np.float32)
 
 
-def _weave_height(preset: Preset, sheet: Sheet) -> Field:
+def _weave_height(preset: Preset, sheet: Sheet) -> Floats:
     """Return the height of the cloth, 0..1."""
     pitch = FABRIC_COARSE_PITCH_PX if preset.parameters.get("coarse") else FABRIC_PITCH_PX
     width, height = sheet.small(FABRIC_SIDE_PX)
@@ -69,7 +69,7 @@ def _weave_height(preset: Preset, sheet: Sheet) -> Field:
     return np.asarray(np.clip(high, 0, 1), np.float32)
 
 
-def _threads(sheet: Sheet, width: int, height: int, pitch: float) -> tuple[Field, Field]:
+def _threads(sheet: Sheet, width: int, height: int, pitch: float) -> tuple[Floats, Floats]:
     """Return for each pixel its position across the threads, in threads, and the thread's height.
 
     Threads run downward, bend a little, and vary in thickness.
@@ -87,7 +87,7 @@ def _threads(sheet: Sheet, width: int, height: int, pitch: float) -> tuple[Field
     return at, np.asarray(smoothstep(round_ * 1.15) * thickness, np.float32)
 
 
-def _stretched_noise(sheet: Sheet, length: int, count: int, *, every: int) -> Field:
+def _stretched_noise(sheet: Sheet, length: int, count: int, *, every: int) -> Floats:
     """Return noise, -1..1, along each of `count` threads; (length, count)."""
     knots = sheet.random.uniform(-1, 1, (int(length / every) + 3, count)).astype(np.float32)
     at = np.arange(length, dtype=np.float32) / every
@@ -122,7 +122,7 @@ def draw_marble(preset: Preset, sheet: Sheet) -> Srgb8:
     return sheet.finish((picture * (1 - share) + vein * share).astype(np.float32))
 
 
-def _veins(field: Field, sheet: Sheet, *, count: float, width: Field) -> Field:
+def _veins(field: Floats, sheet: Sheet, *, count: float, width: Floats) -> Floats:
     """Return lines where the field crosses evenly spaced values, 0..1; width: half of a line's."""
     place = field * np.float32(count) + np.float32(sheet.random.random())
     place = place + 0.14 * sheet.clouds(MARBLE_SIDE_PX, cells=8, octaves=4)
@@ -150,20 +150,20 @@ def draw_paper(preset: Preset, sheet: Sheet) -> Srgb8:
     return sheet.finish(colors.linear_to_srgb(light) * relief[..., None])
 
 
-def texture_paper(preset: Preset, sheet: Sheet) -> Field:
+def texture_paper(preset: Preset, sheet: Sheet) -> Floats:
     """Return the factor, about 1, of the paper's relief on the light of a print."""
     del preset  # all papers have the same relief
     return np.asarray(1 + PAPER_PRINTED_RELIEF * hillshade(_grain(sheet)), np.float32)
 
 
-def _grain(sheet: Sheet) -> Field:
+def _grain(sheet: Sheet) -> Floats:
     """Return the height of the paper, about -1..1."""
     return sheet.clouds(PAPER_SIDE_PX, cells=90, octaves=3) + 0.8 * sheet.clouds(
         PAPER_SIDE_PX, cells=7, octaves=2
     )
 
 
-def _wash(sheet: Sheet, grain: Field, *, side: int) -> Field:
+def _wash(sheet: Sheet, grain: Floats, *, side: int) -> Floats:
     """Return the density of paint, 0..1: pooled at its dried edge, caught in the grain."""
     x, y = sheet.places(PAPER_SIDE_PX)
     reach_x, reach_y = sheet.reach
@@ -195,7 +195,7 @@ def draw_plaster(preset: Preset, sheet: Sheet) -> Srgb8:
     return sheet.finish(picture * texture_plaster(preset, sheet)[..., None])
 
 
-def texture_plaster(preset: Preset, sheet: Sheet) -> Field:
+def texture_plaster(preset: Preset, sheet: Sheet) -> Floats:
     """Return the factor, about 1, of the wall's relief on the light of a print."""
     del preset  # all walls have the same relief
     grit = sheet.clouds(PLASTER_SIDE_PX, cells=130, octaves=1)
@@ -205,7 +205,7 @@ def texture_plaster(preset: Preset, sheet: Sheet) -> Field:
     return np.asarray(1 + PLASTER_RELIEF * hillshade(height), np.float32)
 
 
-def _strokes(sheet: Sheet) -> Field:
+def _strokes(sheet: Sheet) -> Floats:
     """Return the trowel's marks, about -1..1, drawn out along slowly turning directions."""
     marks = sheet.clouds(PLASTER_SIDE_PX, cells=26, octaves=3)
     turn = sheet.clouds(PLASTER_SIDE_PX, cells=4, octaves=1)

@@ -1,5 +1,5 @@
 """Metadata of picture files: EXIF, XMP, color profiles and color code points.
 
 Called by decoder.
-Calls nothing of the service.
+Calls nothing.
 """

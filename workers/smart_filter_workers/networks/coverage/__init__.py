@@ -1,5 +1,5 @@
 """Networks that give the coverage of people, or of things that stand out.
 
-Called by stages.segmentation.models, stages.segmentation.mattes, training, live.
+Called by live, stages, training.
 Calls networks.runtimes, shared, weights.
 """

@@ -4,6 +4,6 @@ detectron2's own `merge_from_file` runs Python from YAML, its `_BASE_` opens any
 checkpoints are pickles, and their addresses are fetched on loading. None of that is used here: see
 docs/detectron2.md.
 
-Called by training, stages.segmentation.models, stages.face.models, models, deploy.
+Called by deploy, models, stages, training.
 Calls shared, weights.
 """

@@ -12,16 +12,13 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers.networks.coordinates import Box
 from smart_filter_workers.networks.detectron2.checkpoints import Checkpoint
 from smart_filter_workers.networks.detectron2.configs import Document
-from smart_filter_workers.results import Srgb8
-
-Bools: TypeAlias = NDArray[np.bool_]
+from smart_filter_workers.results import Bools, Srgb8
 
 # detectron2 pads every input to a multiple of this (its FPN halves five times).
 SIDE_MULTIPLE_PX: Final = 32

@@ -12,9 +12,8 @@ from smart_filter_shared.results import Face
 from smart_filter_workers.networks.coordinates import Square
 from smart_filter_workers.networks.runtimes import onnx_network
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Floats, Srgb8
+from smart_filter_workers.results import Bytes, Floats, Srgb8
 
-Bytes = NDArray[np.uint8]
 Levels = NDArray[np.int64]
 # Least scores of mild, moderate and huge.
 LevelThresholds = tuple[float, float, float]

@@ -1,5 +1,5 @@
 """Rings from Celery's broker, which start turns early, and Celery's events.
 
-Called by runtime.
+Called by modules above.
 Calls shared.
 """

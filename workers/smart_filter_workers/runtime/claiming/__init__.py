@@ -1,5 +1,5 @@
 """Claim tasks for the threads of a worker: batches, queues, memory, shares.
 
-Called by runtime.
-Calls shared, decoder, stages.segmentation, system.
+Called by modules above.
+Calls decoder, shared, stages, system.
 """

@@ -54,47 +54,47 @@ class Claim:
     only: QuickOnly | None = None
 
 
-def claim_and_commit(services: WorkerContext) -> Claim:
+def claim_and_commit(context: WorkerContext) -> Claim:
     """Claim in a transaction of its own; return what `conclude` returns."""
-    began_ns, request = time.time_ns(), build_request(services)
-    with sessions.transaction(services.engine) as connection:
+    began_ns, request = time.time_ns(), build_request(context)
+    with sessions.transaction(context.engine) as connection:
         leases = [] if request is None else WORKER.claim(connection, request, commits=True)
-        made = conclude(services, connection, request, leases, began_ns)
-    record_claims(services, made.leases)
+        made = conclude(context, connection, request, leases, began_ns)
+    record_claims(context, made.leases)
     return made
 
 
-def record_claims(services: WorkerContext, leases: Sequence[Lease]) -> None:
+def record_claims(context: WorkerContext, leases: Sequence[Lease]) -> None:
     """Count claimed stages, and tell Celery's tools of them."""
-    services.counters.record_claims(leases)
-    services.stage_events.record_claims(leases)
+    context.counters.record_claims(leases)
+    context.stage_events.record_claims(leases)
 
 
-def build_request(services: WorkerContext) -> ClaimRequest | None:
+def build_request(context: WorkerContext) -> ClaimRequest | None:
     """Return the claim from the served capability whose first stage has the lowest rank.
 
     Stages that may take long are left for later when such stages hold all other threads.
     None: no capability is served.
     """
-    served = services.serving.capabilities
+    served = context.serving.capabilities
     if not served:
         return None
-    sizes, engine = services.catalog.batch_sizes, services.settings.engine
+    sizes, engine = context.catalog.batch_sizes, context.settings.engine
     return ClaimRequest(
         [
-            queue_of(name, batch_size=sizes.get(name, 1), guard=services.serving.cards_of(name))
+            queue_of(name, batch_size=sizes.get(name, 1), guard=context.serving.cards_of(name))
             for name in served
         ],
-        worker=services.worker,
+        worker=context.worker,
         lease_seconds=engine.lease_seconds,
         max_attempts=engine.max_attempts,
-        only=services.thread_share.begin_claim(),
+        only=context.thread_share.begin_claim(),
         job_sql=queries.CLAIMED_JOB,
     )
 
 
 def conclude(
-    services: WorkerContext,
+    context: WorkerContext,
     connection: Connection,
     request: ClaimRequest | None,
     leases: list[Lease],
@@ -107,15 +107,15 @@ def conclude(
     kind, only = ClaimKind.WORK, None if request is None else request.only
     if leases:
         trail.record_claim()
-        services.counters.record_claim_time(leases[0].capability, seconds)
+        context.counters.record_claim_time(leases[0].capability, seconds)
     else:
         kind = ClaimKind.EMPTY
-        services.thread_share.end_claim()
-        served = services.serving.capabilities
+        context.thread_share.end_claim()
+        served = context.serving.capabilities
         if len(served) > 1 and heads.list_ready(connection, served, only=only):
             kind = ClaimKind.CONTENDED
         # Another worker was faster, or another version of the models has been published.
-        services.serving.compare(connection)
+        context.serving.compare(connection)
     return Claim(kind, leases, begun_at, trail, only)
 
 

@@ -30,7 +30,7 @@ _MAX_SECONDS: Final = 1.0
 _log = logger("runner")
 
 
-def run(services: WorkerContext, lead: Task, *, begun_at: float) -> list[Task]:
+def run_next_stages(context: WorkerContext, lead: Task, *, begun_at: float) -> list[Task]:
     """Run the stages that wait only for a claimed stage; return their tasks, in order.
 
     lead: the claimed stage, alone in its batch, with its result.
@@ -41,12 +41,12 @@ def run(services: WorkerContext, lead: Task, *, begun_at: float) -> list[Task]:
     ran = [lead]
     for row in lead.job.stages:
         is_late = time.perf_counter() - begun_at > _MAX_SECONDS
-        if is_late or services.draining.is_set() or lead.lost.is_set():
+        if is_late or context.draining.is_set() or lead.lost.is_set():
             break
-        if not _can_run(services, lead.job, row, {earlier.lease.stage for earlier in ran}):
+        if not _can_run(context, lead.job, row, {earlier.lease.stage for earlier in ran}):
             continue
         task = Task(
-            _lease(lead.lease, row),
+            _make_covered_lease(lead.lease, row),
             lead.overdue_at,
             lead.row,
             lead.only,
@@ -56,9 +56,9 @@ def run(services: WorkerContext, lead: Task, *, begun_at: float) -> list[Task]:
         # An address may answer slowly, or not: only a claimed stage is charged for that.
         if not claims.is_readable(task.lease) or task.fetches_background:
             continue
-        services.heartbeat.extend(lead, limit_seconds=services.settings.engine.stage_seconds)
+        context.heartbeat.extend(lead, limit_seconds=context.settings.engine.stage_seconds)
         try:
-            _run_stage(services, task, ran)
+            _run_stage(context, task, ran)
             weak = segmentation.find_weak_result(task.result, task.job.recipe)
         except Exception as error:  # noqa: BLE001 - any error is met again, and settled, by a claim
             _log.info("run_ahead_dropped", stage=row.name, job=str(lead.job.id), reason=str(error))
@@ -69,11 +69,11 @@ def run(services: WorkerContext, lead: Task, *, begun_at: float) -> list[Task]:
     return ran[1:]
 
 
-def store(services: WorkerContext, tasks: Sequence[Task]) -> Iterator[Task]:
+def store_results(context: WorkerContext, tasks: Sequence[Task]) -> Iterator[Task]:
     """Store results of run-ahead stages; yield the tasks before the first that fails."""
     for task in tasks:
         try:
-            steps.store(services, task)
+            steps.store(context, task)
         except Exception as error:  # noqa: BLE001 - as above
             _log.info("run_ahead_dropped", stage=task.lease.stage, reason=str(error))
             return
@@ -96,15 +96,15 @@ def _may_lead(task: Task) -> bool:
 
 
 def _can_run(
-    services: WorkerContext, job: JobRow, row: StageRow, ran: Collection[StageName]
+    context: WorkerContext, job: JobRow, row: StageRow, ran: Collection[StageName]
 ) -> bool:
     """Return whether a stage of a job can run now, after the stages that ran under its lease."""
     if row.state != StageState.WAITING or row.attempt or row.is_held:
         return False
-    if row.capability not in services.serving.capabilities:
+    if row.capability not in context.serving.capabilities:
         return False
     # Claims fill the batches of a network that gains by them.
-    if services.catalog.batch_sizes[row.capability] > 1:
+    if context.catalog.batch_sizes[row.capability] > 1:
         return False
     rows = {listed.name: listed for listed in job.stages}
     return all(
@@ -113,7 +113,7 @@ def _can_run(
     )
 
 
-def _lease(lead: Lease, row: StageRow) -> Lease:
+def _make_covered_lease(lead: Lease, row: StageRow) -> Lease:
     """Return the lease of a stage that the lease of another stage of its job covers."""
     return Lease(
         job_id=lead.job_id,
@@ -129,9 +129,9 @@ def _lease(lead: Lease, row: StageRow) -> Lease:
     )
 
 
-def _run_stage(services: WorkerContext, task: Task, before: Sequence[Task]) -> None:
+def _run_stage(context: WorkerContext, task: Task, before: Sequence[Task]) -> None:
     """Load and run.  before: the tasks whose results are in memory."""
     started = time.perf_counter()
-    steps.load(services, task, {earlier.lease.stage: earlier.result for earlier in before})
-    steps.run_pass(services, [task])
+    steps.load(context, task, {earlier.lease.stage: earlier.result for earlier in before})
+    steps.run_pass(context, [task])
     task.busy_seconds = time.perf_counter() - started

@@ -1,13 +1,11 @@
-"""Choose the background: the one that the recipe asks for, or one that suits the people.
+"""Choose the background: the one that the recipe asks for, the photo's own, or one for the people.
 
-Decide whether `background=auto` replaces a photo's background or keeps it.
-
-A new background suits people who are the subject of a photo and whose outline is certain. Where the
-people are small, the place is the subject. Where they sit, lie or jump, another place does not
-explain how. Where the outline is doubtful, or something next to the people may be a part of them,
-an error does not show before the people's own background. A blur of it shows errors, too: strict
-judges refused 12 of 24.
-Things and animals are cut out for those who ask for them, and stand on light paper.
+`auto` gives a new background to people who are the subject of a photo and whose outline is certain.
+Where the people are small, the place is the subject. Where they sit, lie or jump, another place
+does not explain how. Where the outline is doubtful, or something next to the people may be a part
+of them, an error does not show before the people's own background. A blur of it shows errors, too:
+strict judges refused 12 of 24. Things and animals are cut out for those who ask for them, and stand
+on light paper.
 """
 
 from collections.abc import Sequence
@@ -105,7 +103,7 @@ def resolve(
         seen = f"{missing} ({segmented.coverage:.1%} of the photo): the photo is kept"
         return ChosenBackground(BackgroundKind.KEEP, None, (), seen)
     if asked.kind not in SUBJECT_MATCHED_KINDS:
-        return _use_requested(asked, collection)
+        return use_requested(asked, collection)
     sitters = _measure_subjects(people, segmented)
     if may_keep and _is_free(recipe, people, segmented):
         prepared = people.prepared
@@ -184,7 +182,8 @@ def _suit_subject(designs: tuple[Preset, ...], segmented: Segmentation) -> tuple
     return papers or designs
 
 
-def _use_requested(asked: Background, collection: Collection) -> ChosenBackground:
+def use_requested(asked: Background, collection: Collection) -> ChosenBackground:
+    """Return the background that a recipe names, as one that needs no choice."""
     if asked.kind == BackgroundKind.PRESET and asked.value is not None:
         preset, surface = collection.get(asked.value)
         title = preset.title if surface is None else f"{preset.title} on {surface.title}"

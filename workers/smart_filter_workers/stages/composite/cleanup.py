@@ -15,7 +15,7 @@ from smart_filter_shared.results import Face
 from smart_filter_workers.connected_parts import label_parts, measure_areas
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize
-from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto, Segmentation
+from smart_filter_workers.results import HALF_LEVEL, Bools, Matte8, PreparedPhoto, Segmentation
 from smart_filter_workers.stages.composite.edges import heads
 
 # Parts smaller than this share of the largest one, without a face, are removed.
@@ -36,7 +36,6 @@ LEAST_FAINT_PX: Final = 6
 # is an arm that moved, if it is smaller than a body.
 HAND_SHARE, BODY_SHARE = 1 / 400, 1 / 20
 
-Mask = NDArray[np.bool_]
 
 _HALF: Final = 127
 _WHOLE: Final = 255
@@ -81,7 +80,7 @@ def remove_islands(matte: Matte8, faces: Sequence[Face], *, scale: float) -> Mat
     return np.asarray(cv2.multiply(matte, kept, scale=1 / 255), np.uint8)
 
 
-def _find_faint(coarse: Matte8, smooth: Mask) -> Mask:
+def _find_faint(coarse: Matte8, smooth: Bools) -> Bools:
     """Return the (h, w) faint parts; smooth: where there is no hair."""
     reach = max(1, round(FAINT_FROM * max(coarse.shape)))
     sure = coarse >= SURE_FROM
@@ -101,7 +100,7 @@ def _find_faint(coarse: Matte8, smooth: Mask) -> Mask:
     return faint
 
 
-def _find_arms(labels: NDArray[np.int32], sure: Mask, *, reach: int) -> NDArray[np.int64]:
+def _find_arms(labels: NDArray[np.int32], sure: Bools, *, reach: int) -> NDArray[np.int64]:
     """Return the labels of the parts that a hand and a body are near; reach: how near."""
     sure_labels, count = label_parts(sure)
     areas = measure_areas(sure_labels, count)
@@ -120,7 +119,7 @@ def _disc(radius: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2), np.uint8)
 
 
-def _find_detached(mask: Mask, faces: Sequence[Face], *, scale: float) -> Mask:
+def _find_detached(mask: Bools, faces: Sequence[Face], *, scale: float) -> Bools:
     """Return the (h, w) small parts of a mask without a face."""
     labels, count = label_parts(mask)
     areas = measure_areas(labels, count)

@@ -25,9 +25,9 @@ TALL_FACE_SHARE: Final = 0.21
 FACE_SHARE: Final = 0.28
 EYES_FROM_TOP: Final = 1 / 3
 TALL_BELOW: Final = 0.9
-# In heights of a face: hair above its box, a hat above the hair, air above both, the least of it,
-# air at the sides of a group, and the part of a shoulder that is always shown.
-HAIR_HEIGHT: Final = 0.45
+# In heights of a face: room for hair above its box, a hat above the hair, air above both, the least
+# of it, air at the sides of a group, and the part of a shoulder that is always shown.
+HAIR_ROOM: Final = 0.45
 HAT_HEIGHT: Final = 0.8
 HEAD_ROOM: Final = 0.25
 LEAST_HEAD_ROOM: Final = 0.1
@@ -57,8 +57,8 @@ _WEIGHT: Final = 8  # a level times its alpha, divided by this, has 16 bits
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
-    """A box in pixels of the photo; it may extend beyond it."""
+class Rectangle:
+    """A rectangle in pixels of the photo; it may extend beyond it."""
 
     left: float
     top: float
@@ -80,9 +80,9 @@ class Box:
         """The middle's x and y."""
         return (self.left + self.right) / 2, (self.top + self.bottom) / 2
 
-    def moved(self, x: float, y: float) -> "Box":
-        """Return the box moved by this many pixels."""
-        return Box(self.left + x, self.top + y, self.right + x, self.bottom + y)
+    def moved(self, x: float, y: float) -> "Rectangle":
+        """Return the rectangle moved by this many pixels."""
+        return Rectangle(self.left + x, self.top + y, self.right + x, self.bottom + y)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +95,8 @@ class FramingSubject:
     outline: width of a line around the people, which a crop leaves room for.
     """
 
-    photo: Box
-    subject: Box | None
+    photo: Rectangle
+    subject: Rectangle | None
     faces: Sequence[Face]
     may_extend: bool
     outline: Length | None = None
@@ -138,7 +138,7 @@ def compute_frame(asked: Framing, seen: FramingSubject) -> Frame:
     return _place_people(framed, asked, seen, seen.subject)
 
 
-def _window(asked: Framing, seen: FramingSubject) -> Box:
+def _window(asked: Framing, seen: FramingSubject) -> Rectangle:
     """Return the window that `crop` asks for, before any shape."""
     if asked.crop == Crop.FACES and seen.faces:
         shape = _shape(asked, seen.photo)
@@ -150,14 +150,14 @@ def _window(asked: Framing, seen: FramingSubject) -> Box:
     box = seen.subject
     top, right, bottom, left = asked.margin
     line = 0.0 if seen.outline is None else _line(seen.outline, box)
-    around = Box(
+    around = Rectangle(
         box.left - left.to_px(box.width) - line,
         box.top - top.to_px(box.height) - line,
         box.right + right.to_px(box.width) + line,
         box.bottom + bottom.to_px(box.height) + line,
     )
     stop_left, stop_top, stop_right, stop_bottom = seen.stops()
-    return Box(
+    return Rectangle(
         max(around.left, 0) if stop_left else around.left,
         max(around.top, 0) if stop_top else around.top,
         min(around.right, seen.photo.right) if stop_right else around.right,
@@ -165,13 +165,13 @@ def _window(asked: Framing, seen: FramingSubject) -> Box:
     )
 
 
-def _line(outline: Length, box: Box) -> float:
+def _line(outline: Length, box: Rectangle) -> float:
     """Return the width of an outline in a picture that has room for both it and the box."""
     longer = max(box.width, box.height)
     return outline.to_px(longer) / (1 - outline.to_px(2)) if outline.percent else outline.value
 
 
-def _shape(asked: Framing, lying_as: Box) -> float | None:
+def _shape(asked: Framing, lying_as: Rectangle) -> float | None:
     """Return the requested width by height; paper is turned to match the picture."""
     if asked.exact_pixels is not None:
         return asked.exact_pixels[0] / asked.exact_pixels[1]
@@ -183,7 +183,9 @@ def _shape(asked: Framing, lying_as: Box) -> float | None:
     return None
 
 
-def _fit_to_shape(window: Box, shape: float, asked: Framing, seen: FramingSubject) -> Box:
+def _fit_to_shape(
+    window: Rectangle, shape: float, asked: Framing, seen: FramingSubject
+) -> Rectangle:
     """Return a window in a shape: a whole photo is cut down, a crop is extended."""
     if asked.crop != Crop.NONE and seen.subject is not None:
         window = _fill_height(window, shape, seen, seen.subject)
@@ -200,7 +202,9 @@ def _fit_to_shape(window: Box, shape: float, asked: Framing, seen: FramingSubjec
     )
 
 
-def _fill_height(window: Box, shape: float, seen: FramingSubject, subject: Box) -> Box:
+def _fill_height(
+    window: Rectangle, shape: float, seen: FramingSubject, subject: Rectangle
+) -> Rectangle:
     """Return a window that cut-off people fill more of, in a shape much taller than they are.
 
     It loses a part of those sides at which the photo cuts people off, but no head.
@@ -216,7 +220,7 @@ def _fill_height(window: Box, shape: float, seen: FramingSubject, subject: Box) 
     return replace(window, left=window.left + share * left, right=window.right - share * right)
 
 
-def _required_box(seen: FramingSubject) -> Box | None:
+def _required_box(seen: FramingSubject) -> Rectangle | None:
     """Return the box that the picture must show: the people with some air.
 
     In a picture that cannot be extended they may not fit; then it is the box of their heads.
@@ -224,11 +228,11 @@ def _required_box(seen: FramingSubject) -> Box | None:
     if seen.may_extend and seen.subject is not None:
         box = seen.subject
         x, y = AIR_SHARE * box.width, AIR_SHARE * box.height
-        return Box(box.left - x, box.top - y, box.right + x, box.bottom + y)
+        return Rectangle(box.left - x, box.top - y, box.right + x, box.bottom + y)
     return _heads(seen) if seen.faces else seen.subject
 
 
-def _position_window(window: Box, must: Box, seen: FramingSubject) -> Box:
+def _position_window(window: Rectangle, must: Rectangle, seen: FramingSubject) -> Rectangle:
     """Return a window over the required box: centered across, with the heads in the upper third."""
     x = must.middle[0] - window.middle[0]
     y = must.middle[1] - window.middle[1]
@@ -240,7 +244,7 @@ def _position_window(window: Box, must: Box, seen: FramingSubject) -> Box:
     return window.moved(x, y)
 
 
-def _portrait(seen: FramingSubject, shape: float) -> Box:
+def _portrait(seen: FramingSubject, shape: float) -> Rectangle:
     """Return the window of one person's head and shoulders, or of a group's heads, in a shape.
 
     The window is no larger than the photo, and not so large that a person who is cut off below
@@ -266,7 +270,7 @@ def _portrait(seen: FramingSubject, shape: float) -> Box:
         across = _third(seen.faces[0])
     x = heads.middle[0] - across * width
     y = min(eyes - EYES_FROM_TOP * height, heads.top)
-    return Box(x, y, x + width, y + height)
+    return Rectangle(x, y, x + width, y + height)
 
 
 def _end_between_joints(height: float, least: float, room: float, seen: FramingSubject) -> float:
@@ -297,14 +301,14 @@ def _third(face: Face) -> float:
     return THIRD if aside > 0 else 1 - THIRD
 
 
-def _heads(seen: FramingSubject, air: float = HEAD_ROOM) -> Box:
+def _heads(seen: FramingSubject, air: float = HEAD_ROOM) -> Rectangle:
     """Return the box around all heads: faces, hair or hat, and the air above, in face heights."""
     boxes = [face.box for face in seen.faces]
     _, y, _, height = min(boxes, key=lambda box: box[1])
-    hair = y - HAIR_HEIGHT * height
+    hair = y - HAIR_ROOM * height
     if seen.subject is not None and seen.subject.top > hair - HAT_HEIGHT * height:
         hair = min(seen.subject.top, y)
-    return Box(
+    return Rectangle(
         min(x for x, *_ in boxes),
         hair - air * height,
         max(x + width for x, _, width, _ in boxes),
@@ -324,24 +328,24 @@ def _eyes(faces: Sequence[Face]) -> float:
     return sum(heights) / len(heights)
 
 
-def _largest_inside(window: Box, shape: float) -> Box:
+def _largest_inside(window: Rectangle, shape: float) -> Rectangle:
     """Return the largest box of a shape inside a window, with the same middle."""
     width = min(window.width, window.height * shape)
     return _centered_box(window.middle, width, width / shape)
 
 
-def _smallest_around(window: Box, shape: float) -> Box:
+def _smallest_around(window: Rectangle, shape: float) -> Rectangle:
     """Return the smallest box of a shape around a window, with the same middle."""
     width = max(window.width, window.height * shape)
     return _centered_box(window.middle, width, width / shape)
 
 
-def _centered_box(middle: tuple[float, float], width: float, height: float) -> Box:
+def _centered_box(middle: tuple[float, float], width: float, height: float) -> Rectangle:
     x, y = middle
-    return Box(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+    return Rectangle(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
 
 
-def _keep_within_borders(window: Box, seen: FramingSubject) -> Box:
+def _keep_within_borders(window: Rectangle, seen: FramingSubject) -> Rectangle:
     """Return a window inside the borders that it must not cross: moved, and shrunk if necessary."""
     left, top, right, bottom = seen.stops()
     most_x = seen.photo.width if left and right else window.width
@@ -350,7 +354,7 @@ def _keep_within_borders(window: Box, seen: FramingSubject) -> Box:
     if share < 1:
         # Shrink toward the heads, not the middle, so that the lower part is lost.
         anchor = _heads(seen).middle if seen.faces else window.middle
-        window = Box(
+        window = Rectangle(
             anchor[0] + share * (window.left - anchor[0]),
             anchor[1] + share * (window.top - anchor[1]),
             anchor[0] + share * (window.right - anchor[0]),
@@ -370,7 +374,7 @@ def _shift(low: float, high: float, end: float, *, stops: tuple[bool, bool]) -> 
     return 0.0
 
 
-def _pixels(asked: Framing, window: Box) -> tuple[int, int]:
+def _pixels(asked: Framing, window: Rectangle) -> tuple[int, int]:
     """Return width and height of the picture in pixels."""
     if asked.exact_pixels is not None:
         return asked.exact_pixels
@@ -383,7 +387,7 @@ def _pixels(asked: Framing, window: Box) -> tuple[int, int]:
     return max(1, round(scale * window.width)), max(1, round(scale * window.height))
 
 
-def _place_people(framed: Frame, asked: Framing, seen: FramingSubject, subject: Box) -> Frame:
+def _place_people(framed: Frame, asked: Framing, seen: FramingSubject, subject: Rectangle) -> Frame:
     """Return the frame with the people scaled and placed as requested.
 
     By default they are in the middle, or on the lower border if the photo cuts them off below.

@@ -9,18 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.errors import NoMask, PhotoTooSmall
-from smart_filter_shared.feedback.face_changes import Box as FaceBox
 from smart_filter_shared.feedback.face_changes import FaceChanges
-from smart_filter_shared.recipe import (
-    CUTOUT_OUTPUTS,
-    PICTURE_OUTPUTS,
-    BackgroundKind,
-    Edge,
-    Length,
-    Mask,
-    Output,
-    Recipe,
-)
+from smart_filter_shared.pipeline import CUTOUT_OUTPUTS, PICTURE_OUTPUTS
+from smart_filter_shared.recipe import BackgroundKind, Edge, Length, Mask, Output, Recipe
 from smart_filter_shared.results import (
     MIN_PEOPLE_SHARE,
     ChosenBackground,
@@ -30,6 +21,7 @@ from smart_filter_shared.results import (
     Smiles,
 )
 from smart_filter_wire.findings import AppliedFilter, OutlineContrast, TakeReport
+from smart_filter_wire.formats import FaceBox
 from smart_filter_wire.printability import Printability
 from smart_filter_workers import images, photo_regions
 from smart_filter_workers.backgrounds.choice import subject_stats
@@ -57,17 +49,17 @@ from smart_filter_workers.stages.composite import (
     framing,
     look,
     outputs,
-    printability,
 )
 from smart_filter_workers.stages.composite.background import PeoplePhoto
 from smart_filter_workers.stages.composite.choose_background import People
 from smart_filter_workers.stages.composite.cleanup import clean_matte, grow_matte, harden_matte
 from smart_filter_workers.stages.composite.document.checks import Portrait, find_portrait
 from smart_filter_workers.stages.composite.filters import drawing
-from smart_filter_workers.stages.composite.framing import Box, FramingSubject
+from smart_filter_workers.stages.composite.framing import FramingSubject, Rectangle
 from smart_filter_workers.stages.composite.look import light
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut
 from smart_filter_workers.stages.composite.outputs import Origin
+from smart_filter_workers.stages.composite.printability.assess import assess as assess_print
 
 
 class Models(TypedDict):
@@ -295,7 +287,7 @@ def _printability(inputs: Inputs, frame: Frame) -> Printability | None:
     segmented = inputs.segmented
     if segmented is not None and segmented.coverage < MIN_PEOPLE_SHARE:
         segmented = None
-    return printability.assess(
+    return assess_print(
         inputs.photo.srgb,
         proxy_srgb=inputs.prepared.proxy_srgb,
         matte=None if segmented is None else segmented.matte,
@@ -434,8 +426,10 @@ def _framing_subject(
     line = recipe.look.outline
     shows_photo = chosen is not None and chosen.kind in {BackgroundKind.KEEP, BackgroundKind.BLUR}
     return FramingSubject(
-        photo=Box(0, 0, width, height),
-        subject=None if box is None else Box(box[0], box[1], box[0] + box[2], box[1] + box[3]),
+        photo=Rectangle(0, 0, width, height),
+        subject=None
+        if box is None
+        else Rectangle(box[0], box[1], box[0] + box[2], box[1] + box[3]),
         faces=faces,
         may_extend=not shows_photo,
         outline=None if line is None else line.width,

@@ -1,5 +1,5 @@
 """Face: find the faces.
 
 Called by live, training.
-Calls shared, networks.
+Calls networks, shared, wire.
 """

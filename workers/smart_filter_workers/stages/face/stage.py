@@ -6,8 +6,9 @@ from typing import Final, TypedDict
 
 import numpy as np
 
-from smart_filter_shared.feedback.face_changes import Box, FaceChanges, iou
+from smart_filter_shared.feedback.face_changes import FaceChanges, iou
 from smart_filter_shared.results import Face, Faces, Point
+from smart_filter_wire.formats import FaceBox
 from smart_filter_workers.networks.coordinates import (
     Square,
     estimate_landmarks,
@@ -66,7 +67,7 @@ def _middle(face: Face) -> float:
 
 
 def measure_added_faces(
-    detect: FaceDetector, prepared: PreparedPhoto, boxes: Sequence[Box]
+    detect: FaceDetector, prepared: PreparedPhoto, boxes: Sequence[FaceBox]
 ) -> list[Face]:
     """Return the face in each box, which is in pixels of the photo.
 
@@ -97,7 +98,7 @@ def _look(square: Square, picture: Srgb8) -> Srgb8:
 
 
 def _landmarks(
-    box: Box, square: Square, faces: Sequence[Face], per_proxy: Point
+    box: FaceBox, square: Square, faces: Sequence[Face], per_proxy: Point
 ) -> tuple[Point, Point, Point, Point, Point]:
     """Return the landmarks of the face that fits the box best.
 
@@ -122,5 +123,5 @@ def _corners(face: Face) -> tuple[Point, Point]:
     return (x, y), (x + width, y + height)
 
 
-def _box(left: float, top: float, right: float, bottom: float) -> Box:
+def _box(left: float, top: float, right: float, bottom: float) -> FaceBox:
     return left, top, right - left, bottom - top

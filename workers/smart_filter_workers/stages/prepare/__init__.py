@@ -1,5 +1,5 @@
 """Prepare stage: shrink the photo for models and propose faces.
 
-Called by training, artifacts.
+Called by artifacts, training.
 Calls images, networks, shared.
 """

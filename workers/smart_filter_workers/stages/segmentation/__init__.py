@@ -1,5 +1,5 @@
 """Segmentation stage: find the pixels that show people.
 
-Called by training, live, runtime, runtime.claiming.
-Calls shared, networks.runtimes, weights, images, wire.
+Called by live, runtime, training.
+Calls images, networks, shared, weights, wire.
 """

@@ -1,5 +1,5 @@
 """Smile: rate each face and read its eyes.
 
 Called by live.
-Calls shared, networks, networks.faces.
+Calls networks, shared.
 """

@@ -8,12 +8,12 @@ from smart_filter_shared.results import Face, Frame
 from smart_filter_tests.composite_jobs import a_job, composite, decode_pixels
 from smart_filter_workers.results import CompositeResult
 from smart_filter_workers.stages.composite import framing
-from smart_filter_workers.stages.composite.framing import Box, FramingSubject
+from smart_filter_workers.stages.composite.framing import FramingSubject, Rectangle
 
-PHOTO = Box(0, 0, 1200, 800)
+PHOTO = Rectangle(0, 0, 1200, 800)
 # A person in the middle who is cut off below, and one who is entirely visible.
-BUST = Box(450, 200, 750, 800)
-WHOLE = Box(500, 250, 700, 750)
+BUST = Rectangle(450, 200, 750, 800)
+WHOLE = Rectangle(500, 250, 700, 750)
 
 
 def asked(**fields: str) -> Framing:
@@ -34,7 +34,7 @@ def a_face(x: float, y: float, side: float = 80, *, nose: float = 0.5) -> Face:
 
 def framed(
     fields: dict[str, str],
-    subject: Box | None = BUST,
+    subject: Rectangle | None = BUST,
     faces: tuple[Face, ...] = (),
     *,
     may_extend: bool = True,
@@ -43,29 +43,29 @@ def framed(
     return framing.compute_frame(asked(**fields), seen)
 
 
-def shown(fields: dict[str, str], subject: Box | None = BUST, *faces: Face) -> Box:
+def shown(fields: dict[str, str], subject: Rectangle | None = BUST, *faces: Face) -> Rectangle:
     """Return the part of the photo's plane that the frame shows."""
     return window(framed(fields, subject, faces))
 
 
-def window(frame: Frame) -> Box:
+def window(frame: Frame) -> Rectangle:
     left, top = -frame.left / frame.scale, -frame.top / frame.scale
-    return Box(left, top, left + frame.width / frame.scale, top + frame.height / frame.scale)
+    return Rectangle(left, top, left + frame.width / frame.scale, top + frame.height / frame.scale)
 
 
 @pytest.mark.parametrize(
     ("margin", "subject", "may_extend", "expected"),
     [
         ("0px", WHOLE, True, WHOLE),
-        ("10% 50px 20px 25%", WHOLE, True, Box(450, 200, 750, 770)),
+        ("10% 50px 20px 25%", WHOLE, True, Rectangle(450, 200, 750, 770)),
         # Past the photo above, but not below, where the person is cut off.
-        ("100px", Box(450, 20, 750, 800), True, Box(350, -80, 850, 800)),
-        ("400px", BUST, False, Box(50, 0, 1150, 800)),
+        ("100px", Rectangle(450, 20, 750, 800), True, Rectangle(350, -80, 850, 800)),
+        ("400px", BUST, False, Rectangle(50, 0, 1150, 800)),
     ],
     ids=["none", "shares and pixels in the order of CSS", "past the photo", "kept background"],
 )
 def test_crop_is_around_the_people_with_its_margins(
-    margin: str, subject: Box, expected: Box, *, may_extend: bool
+    margin: str, subject: Rectangle, expected: Rectangle, *, may_extend: bool
 ) -> None:
     frame = framed({"crop": "true", "margin": margin}, subject, may_extend=may_extend)
 
@@ -75,11 +75,11 @@ def test_crop_is_around_the_people_with_its_margins(
 
 
 @pytest.mark.parametrize("aspect", ["1:1", "4:5", "9:16", "3:2", "16:9", "2:1"])
-@pytest.mark.parametrize("subject", [WHOLE, BUST, Box(0, 100, 1200, 800), PHOTO, None])
+@pytest.mark.parametrize("subject", [WHOLE, BUST, Rectangle(0, 100, 1200, 800), PHOTO, None])
 @pytest.mark.parametrize("crop", ["false", "true", "faces"])
 @pytest.mark.parametrize("may_extend", [True, False])
 def test_no_shape_shows_a_straight_cut_below_the_people(
-    aspect: str, subject: Box | None, crop: str, *, may_extend: bool
+    aspect: str, subject: Rectangle | None, crop: str, *, may_extend: bool
 ) -> None:
     faces = (a_face(560, 240),) if subject is not None else ()
 
@@ -95,7 +95,9 @@ def test_no_shape_shows_a_straight_cut_below_the_people(
 
 @pytest.mark.parametrize(("aspect", "people"), [("4:5", 0.84), ("9:16", 0.84), ("1:1", 0.91)])
 def test_portrait_has_eyes_at_a_third_and_people_fill_it(aspect: str, people: float) -> None:
-    seen = shown({"crop": "faces", "aspect": aspect}, Box(450, 264, 750, 800), a_face(560, 300))
+    seen = shown(
+        {"crop": "faces", "aspect": aspect}, Rectangle(450, 264, 750, 800), a_face(560, 300)
+    )
 
     assert (300 + 0.4 * 80 - seen.top) / seen.height == pytest.approx(1 / 3, abs=0.01)
     assert (seen.bottom - 264) / seen.height == pytest.approx(people, abs=0.01)
@@ -107,7 +109,7 @@ def test_portrait_has_eyes_at_a_third_and_people_fill_it(aspect: str, people: fl
 @pytest.mark.parametrize("faces", [1, 3])
 def test_portrait_of_whole_people_ends_at_no_joint(side: int, aspect: str, faces: int) -> None:
     eyes = 150 + 0.4 * side
-    people = Box(300, 150 - 0.4 * side, 900, eyes + 8 * side)
+    people = Rectangle(300, 150 - 0.4 * side, 900, eyes + 8 * side)
     heads = (a_face(400 + 150 * at, 150, side) for at in range(faces))
 
     seen = shown({"crop": "faces", "aspect": aspect}, people, *heads)
@@ -122,11 +124,11 @@ def test_portrait_of_whole_people_ends_at_no_joint(side: int, aspect: str, faces
 @pytest.mark.parametrize(("y", "bottom"), [(150, 760), (300, 800), (520, 800)])
 def test_row_of_three_fills_a_portrait(aspect: str, gap: float, y: float, bottom: float) -> None:
     faces = [a_face(560 + place * gap * 80, y) for place in (-1, 0, 1)]
-    subject = Box(488 - gap * 80, y - 36, 712 + gap * 80, bottom)
+    subject = Rectangle(488 - gap * 80, y - 36, 712 + gap * 80, bottom)
 
     part = shown({"crop": "faces", "aspect": aspect}, subject, *faces)
 
-    heads = Box(560 - gap * 80, y - 36, 640 + gap * 80, y + 80)
+    heads = Rectangle(560 - gap * 80, y - 36, 640 + gap * 80, y + 80)
     assert part.left < heads.left
     assert part.right > heads.right
     assert part.top < heads.top
@@ -139,7 +141,9 @@ def test_row_of_three_fills_a_portrait(aspect: str, gap: float, y: float, bottom
 
 def test_hat_is_part_of_the_head_and_a_raised_arm_is_not() -> None:
     bare, hat, arm = (
-        shown({"crop": "faces", "aspect": "1:1"}, Box(450, top, 750, 800), a_face(500, 300, 200))
+        shown(
+            {"crop": "faces", "aspect": "1:1"}, Rectangle(450, top, 750, 800), a_face(500, 300, 200)
+        )
         for top in (250, 110, 0)
     )
 
@@ -148,9 +152,9 @@ def test_hat_is_part_of_the_head_and_a_raised_arm_is_not() -> None:
 
 
 def test_people_whom_the_photo_cuts_off_fill_a_tall_picture() -> None:
-    group = Box(0, 300, 1200, 800)
+    group = Rectangle(0, 300, 1200, 800)
     faces = a_face(500, 350), a_face(620, 350)
-    whole = Box(100, 300, 1100, 800)
+    whole = Rectangle(100, 300, 1100, 800)
 
     fills = shown({"crop": "true", "aspect": "4:5"}, group, *faces)
     keeps = shown({"crop": "true", "aspect": "4:5"}, whole, *faces)
@@ -173,7 +177,7 @@ def test_face_that_looks_aside_has_room_in_front_in_a_wide_picture() -> None:
 def test_portrait_is_no_larger_than_the_photo_and_shows_the_whole_head(
     at: tuple[int, int], side: int
 ) -> None:
-    bust = Box(max(0, at[0] - side), at[1] - side / 2, min(1200, at[0] + 2 * side), 800)
+    bust = Rectangle(max(0, at[0] - side), at[1] - side / 2, min(1200, at[0] + 2 * side), 800)
 
     seen = shown({"crop": "faces"}, bust, a_face(*at, side))
 
@@ -184,11 +188,11 @@ def test_portrait_is_no_larger_than_the_photo_and_shows_the_whole_head(
 
 
 def test_thing_has_its_margin_also_where_it_touches_the_photo() -> None:
-    seen = FramingSubject(PHOTO, Box(0, 0, 1200, 800), (), may_extend=True, is_thing=True)
+    seen = FramingSubject(PHOTO, Rectangle(0, 0, 1200, 800), (), may_extend=True, is_thing=True)
 
     frame = framing.compute_frame(asked(crop="true", margin="10%"), seen)
 
-    assert window(frame) == Box(-120, -80, 1320, 880)
+    assert window(frame) == Rectangle(-120, -80, 1320, 880)
 
 
 def test_crop_has_room_for_the_outline() -> None:

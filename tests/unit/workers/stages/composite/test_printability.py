@@ -12,8 +12,8 @@ from smart_filter_wire.findings import Eyes
 from smart_filter_wire.printability import Printability, Verdict
 from smart_filter_workers.measurements import measure_face
 from smart_filter_workers.results import Matte8, Srgb8
-from smart_filter_workers.stages.composite import printability
-from smart_filter_workers.stages.composite.printability import assess
+from smart_filter_workers.stages.composite.printability import verdicts
+from smart_filter_workers.stages.composite.printability.assess import assess
 from unit.drawn_portrait import HEIGHT, WIDTH, a_face, a_portrait
 
 WHOLE = Frame(width=WIDTH, height=HEIGHT, scale=1, left=0, top=0)
@@ -173,7 +173,7 @@ def test_face_without_pixels_is_skipped(box: tuple[float, float, float, float]) 
 def test_album_pictures_are_judged_by_the_paper_they_fill(
     size: tuple[int, int], at_300: str | None, at_200: str | None, verdict: Verdict
 ) -> None:
-    printed = printability.judge_size(*size)
+    printed = verdicts.judge_size(*size)
 
     assert [print_size.paper for print_size in printed.prints] == [at_300, at_200]
     assert printed.verdict == verdict

@@ -21,9 +21,9 @@ from smart_filter_wire.printability import CheckVerdict, DocumentCheck, Document
 from smart_filter_workers.measurements import FACE_PX, measure_face
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import SEEN_LEVEL, EncodedFile, Matte8, Srgb8, Srgba8
-from smart_filter_workers.stages.composite import printability
 from smart_filter_workers.stages.composite.cleanup import is_covered
 from smart_filter_workers.stages.composite.document import head_frame
+from smart_filter_workers.stages.composite.printability import verdicts
 
 PASS, FAIL, UNSURE, ASK = CheckVerdict
 # Degrees that pass, and those from which they fail; between both the measurement may be wrong.
@@ -341,9 +341,9 @@ def _check_light(seen: Portrait, photo_srgb: Srgb8, scale: float) -> Iterator[Do
     limit = f"at most {DARKER_HALF[0]:.0%}"
     yield _make("even_light", _grade(darker, DARKER_HALF), f"one half {darker:.0%} darker", limit)
     levels = measured.levels
-    is_dark = levels.brightest < printability.DIM_BELOW or levels.brightness < DARK_FACE
-    is_burnt = levels.bright > printability.GLARE_ABOVE
-    much = levels.brightest < printability.DARK_BELOW or levels.bright > printability.BURNT_ABOVE
+    is_dark = levels.brightest < verdicts.DIM_BELOW or levels.brightness < DARK_FACE
+    is_burnt = levels.bright > verdicts.GLARE_ABOVE
+    much = levels.brightest < verdicts.DARK_BELOW or levels.bright > verdicts.BURNT_ABOVE
     word = "dark" if is_dark else "burnt out in parts" if is_burnt else "well lit"
     verdict = PASS if not (is_dark or is_burnt) else FAIL if much else UNSURE
     yield _make("exposure", verdict, word, "well lit")

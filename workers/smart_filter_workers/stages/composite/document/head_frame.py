@@ -10,7 +10,7 @@ from smart_filter_shared.recipe.framing import TOUCHES_WITHIN
 from smart_filter_shared.results import Face, Frame, Head
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import HALF_LEVEL, Matte8, Srgb8
-from smart_filter_workers.stages.composite.printability import find_head_top
+from smart_filter_workers.stages.composite.printability.assess import find_head_top
 
 # From the eyes to the top of the skull, in heights from the eyes to the chin: the eyes are in the
 # middle of a head, and the crown is farther from the camera than the face; for each degree of pitch

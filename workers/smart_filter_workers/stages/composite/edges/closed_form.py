@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Floats, Srgb8
+from smart_filter_workers.results import Doubles, Floats, Srgb8
 
 # Coverage beyond these is sure, unless unsure pixels are within REACH_PX.
 SURE_BELOW: Final = 0.02
@@ -37,7 +37,6 @@ NEIGHBOR_SIDE: Final = 5  # of the square of pixels that share a window with one
 WINDOWS_AT_ONCE: Final = 4096  # entries take 650 bytes for each
 
 Indices = NDArray[np.int64]
-Doubles = NDArray[np.float64]
 
 
 def solve(coverage: Floats, srgb: Srgb8, *, doubt: Floats) -> Floats:

@@ -1,5 +1,5 @@
 """Filters: extras based on faces and smiles, drawn on the finished picture on request.
 
-Called by stages.composite.
+Called by modules above.
 Calls shared, wire.
 """

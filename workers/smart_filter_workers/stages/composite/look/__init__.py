@@ -1,7 +1,7 @@
 """Blend the people with the background: light, shadow and outline, one file each.
 
-Called by stages.composite.
-Calls shared, stages.composite.models, backgrounds.
+Called by modules above.
+Calls backgrounds, shared, stages.composite.models.
 """
 
 from collections.abc import Sequence

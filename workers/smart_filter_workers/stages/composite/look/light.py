@@ -1,23 +1,19 @@
-"""Light: the people in the background's light, and its light on their edge.
-
-Harmonize the people's colors with the light of the background.
+"""Light: the people's colors in the background's light, and that light on the people's edge.
 
 White balance, exposure and contrast are three curves, one for each channel, computed from a few
 thousand pixels. The tint is the color of a gray object in the background's light minus its color in
 the photo's. The exposure follows the background's lightness, and the contrast the spread of its
 lightness. Means and spreads in a perceptual space are Reinhard's. Measuring the light on grays, not
-on the mean color of all pixels, keeps faces and a red dress unchanged.
+on the mean color of all pixels, keeps faces and a red dress unchanged. A photo that is kept gets
+the same curves, toward a well-exposed one.
+
+A lens spreads a little of all light, and a surface seen at a grazing angle reflects the light
+behind it. Both mix light, not levels, so the wrap of light around the edge is computed in linear
+light, where a bright sky does reach dark hair. The square stands in for sRGB's curve: 3 levels off
+at most.
 
 Source: Reinhard et al. 2001, "Color transfer between images"; Huo et al. 2006, "Robust automatic
 white balance algorithm using gray color points in images".
-
-Correct the light of a photo that is kept.
-
-Light wrap: the background's light on the people's edge, as a camera shows it.
-
-A lens spreads a little of all light, and a surface seen at a grazing angle reflects the light
-behind it. Both mix light, not levels, so the computation is in linear light, where a bright sky
-does reach dark hair. The square stands in for sRGB's curve: 3 levels off at most.
 """
 
 from collections.abc import Sequence

@@ -1,5 +1,5 @@
 """The models of the composite stage: one file each, with its `CARD` and `load`.
 
-Called by stages.composite.look, training, live.
-Calls shared, stages.composite.edges.
+Called by live, stages.composite.look, training.
+Calls backgrounds, shared, stages.composite.edges.
 """

@@ -1,5 +1,5 @@
 """The models of the prepare stage: one file each, with its `CARD` and `load`.
 
 Called by training.
-Calls shared, networks.faces, networks, networks.runtimes.
+Calls networks, shared.
 """

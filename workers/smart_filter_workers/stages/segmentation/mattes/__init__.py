@@ -1,6 +1,5 @@
 """Join, correct and sharpen mattes.
 
-Called by stages.segmentation.models, training, live.
-Calls networks.coverage, networks, stages.segmentation.models, stages.segmentation.people,
-shared, wire.
+Called by live, stages.segmentation.models, training.
+Calls networks, shared, stages.segmentation.models, stages.segmentation.people, wire.
 """

@@ -18,7 +18,7 @@ from smart_filter_wire.findings import AttachedThing
 from smart_filter_workers.connected_parts import label_parts, locate_parts, measure_areas
 from smart_filter_workers.networks.coordinates import photo_per_proxy
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto
+from smart_filter_workers.results import HALF_LEVEL, Bools, Matte8, PreparedPhoto
 from smart_filter_workers.stages.segmentation.models.base import People
 from smart_filter_workers.stages.segmentation.regions import surround_box
 
@@ -40,8 +40,6 @@ THICKNESS: Final = 0.012
 # Half transparent pixels around a thing belong to it, up to this distance.
 EDGE_PX: Final = 2
 
-Pixels = NDArray[np.bool_]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
@@ -51,7 +49,7 @@ class Candidate:
     """
 
     window: tuple[slice, slice]
-    pixels: Pixels
+    pixels: Bools
 
 
 def find_candidates(people: Matte8, portrait: Matte8) -> list[Candidate]:
@@ -142,6 +140,6 @@ def locate_attached(
     return tuple(located)
 
 
-def _dilate(region: Pixels, *, pixels: int) -> Pixels:
+def _dilate(region: Bools, *, pixels: int) -> Bools:
     square = np.ones((3, 3), np.uint8)
     return np.asarray(cv2.dilate(region.astype(np.uint8), square, iterations=pixels) > 0)

@@ -15,13 +15,10 @@ from itertools import combinations, pairwise
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_workers.connected_parts import label_parts, locate_parts, measure_areas
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import HALF_LEVEL, Floats, Matte8
-
-Pixels = NDArray[np.bool_]
+from smart_filter_workers.results import HALF_LEVEL, Bools, Floats, Matte8
 
 # Weight of the matte itself among networks of weight 1.
 OWN_WEIGHT: Final = 0.43
@@ -60,7 +57,7 @@ EMPTY_BELOW, FULL_ABOVE = 85, 170
 
 
 def correct_matte(
-    people: Matte8, refined: Matte8, others: Sequence[Matte8], places: Sequence[Pixels]
+    people: Matte8, refined: Matte8, others: Sequence[Matte8], places: Sequence[Bools]
 ) -> Matte8:
     """Return the matte of people, corrected where the networks agree.
 
@@ -71,7 +68,7 @@ def correct_matte(
     first = agree(people, [refined], [1.0])
     voters = [refined, *others]
     # Persons whom the same networks show are corrected together.
-    alike: dict[tuple[bool, ...], Pixels] = {}
+    alike: dict[tuple[bool, ...], Bools] = {}
     for place in places:
         trusted = tuple(_is_trusted(first, voter, place) for voter in voters)
         alike[trusted] = place | alike.get(trusted, np.False_)
@@ -83,7 +80,7 @@ def correct_matte(
     return _remove_traces(_fill_holes(joined, [first, *heard]), people > HALF_LEVEL)
 
 
-def keep_trusted(people: Matte8, voter: Matte8, places: Sequence[Pixels]) -> Matte8:
+def keep_trusted(people: Matte8, voter: Matte8, places: Sequence[Bools]) -> Matte8:
     """Return the matte of a network, and that of people where it sees others or none.
 
     people, voter: (H, W) uint8; places: as for `correct_matte`.
@@ -197,7 +194,7 @@ def take_median(mattes: Sequence[Matte8], weights: Sequence[float]) -> Matte8:
     return joined
 
 
-def _is_trusted(people: Matte8, voter: Matte8, place: Pixels) -> bool:
+def _is_trusted(people: Matte8, voter: Matte8, place: Bools) -> bool:
     """Return whether a network sees the people of a matte in a place."""
     return measure_trust(people[place], voter[place]) >= 1 / 2
 
@@ -229,7 +226,7 @@ def _fill_holes(matte: Matte8, mattes: Sequence[Matte8]) -> Matte8:
     return np.where(near, functools.reduce(np.maximum, mattes, matte), matte)
 
 
-def _remove_traces(matte: Matte8, people: Pixels) -> Matte8:
+def _remove_traces(matte: Matte8, people: Bools) -> Matte8:
     """Return the matte without the parts that hold none of the people found before."""
     labels, count = label_parts(matte >= SEEN_FROM)
     holds_people = np.zeros(count, np.bool_)

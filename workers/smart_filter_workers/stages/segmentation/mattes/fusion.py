@@ -5,19 +5,16 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_workers.connected_parts import label_parts, locate_parts
 from smart_filter_workers.networks.coordinates import Box, Square, box_side
 from smart_filter_workers.networks.coverage.selfie import SelfieNetworks
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Floats, Srgb8
+from smart_filter_workers.results import Bools, Floats, Srgb8
 from smart_filter_workers.stages.segmentation.mattes.two_pass import CoverageModel, segment_region
 from smart_filter_workers.stages.segmentation.people.person_boxes import PersonBoxes
 from smart_filter_workers.stages.segmentation.people.persons import Person, PersonFinder
 from smart_filter_workers.stages.segmentation.regions import Region, grow_region, surround_box
-
-Outline = NDArray[np.bool_]
 
 # All of these are flat within 0.003 IoU around their values on training photos.
 HALF: Final = 0.5
@@ -96,7 +93,7 @@ def remove_bystanders(whole: Floats, matte: Floats, bystanders: Sequence[Person]
 
 def add_unexplained(
     closer_look: CloserLook, srgb: Srgb8, whole: Floats, matte: Floats, boxes: PersonBoxes
-) -> list[Outline]:
+) -> list[Bools]:
     """Add to `matte` those parts of `whole` that belong to no person but look like one.
 
     boxes: those of whole persons in the picture; a sure part outside them is left out, unless a
@@ -107,7 +104,7 @@ def add_unexplained(
     opened = cv2.morphologyEx(unexplained, cv2.MORPH_OPEN, kernel)
     labels, stats = locate_parts(opened > 0)
     checked = 0
-    confirmed: list[Outline] = []
+    confirmed: list[Bools] = []
     # Largest first: an added part may enclose smaller ones.
     for label in sorted(
         range(1, len(stats)), key=lambda number: -int(stats[number][cv2.CC_STAT_AREA])
@@ -129,14 +126,12 @@ def add_unexplained(
     return confirmed
 
 
-def add_faces(
-    look: CoverageModel, srgb: Srgb8, faces: Iterable[Box], matte: Floats
-) -> list[Outline]:
+def add_faces(look: CoverageModel, srgb: Srgb8, faces: Iterable[Box], matte: Floats) -> list[Bools]:
     """Add to `matte` head and shoulders of the faces that it does not cover yet.
 
     faces: in pixels of srgb.  Returns the added outlines.
     """
-    added: list[Outline] = []
+    added: list[Bools] = []
     for face in sorted(faces, key=box_side, reverse=True)[:MAX_FACES]:
         left, top, right, bottom = face
         face_px, x, y = box_side(face), (left + right) / 2, (top + bottom) / 2
@@ -162,13 +157,13 @@ def add_faces(
     return added
 
 
-def region_iou(outline: Outline, other: Outline) -> float:
+def region_iou(outline: Bools, other: Bools) -> float:
     """Return the intersection over union, 0..1, of two regions of the same shape."""
     either = int(np.count_nonzero(outline | other))
     return np.count_nonzero(outline & other) / max(1, either)
 
 
-def _is_enclosed(part: Outline, matte: Floats) -> bool:
+def _is_enclosed(part: Bools, matte: Floats) -> bool:
     """Return whether most of a part's surroundings are matte."""
     kernel = np.ones((2 * NOISE_PX + 1, 2 * NOISE_PX + 1), np.uint8)
     around = (cv2.dilate(part.astype(np.uint8), kernel) > 0) & ~part
@@ -176,7 +171,7 @@ def _is_enclosed(part: Outline, matte: Floats) -> bool:
 
 
 def _add_if_seen(
-    closer_look: CloserLook, srgb: Srgb8, matte: Floats, region: Region, part: Outline
+    closer_look: CloserLook, srgb: Srgb8, matte: Floats, region: Region, part: Bools
 ) -> bool:
     """Add a part, (H, W) bool, if a closer look and a silhouette agree on it; return whether."""
     rows, columns = region

@@ -1,6 +1,5 @@
 """The models of the segmentation stage: one file each, with its `CARD` and `load`.
 
-Called by training, stages.segmentation.mattes, stages.segmentation.people, models, live.
-Calls shared, stages.segmentation.mattes, networks.coverage, stages.segmentation.people,
-networks, networks.runtimes, networks.detectron2, networks.faces.
+Called by live, models, stages.segmentation.mattes, stages.segmentation.people, training.
+Calls networks, shared, stages.segmentation.mattes, stages.segmentation.people, weights.
 """

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, Commercial, ModelCard
 from smart_filter_shared.catalog.parameters import (
@@ -29,7 +28,7 @@ from smart_filter_workers.networks.detectron2.predictor import (
 )
 from smart_filter_workers.networks.detectron2.predictor_cache import PredictorCache
 from smart_filter_workers.networks.runtimes.network_cache import open_first
-from smart_filter_workers.results import Matte8, PreparedPhoto, Srgb8
+from smart_filter_workers.results import Bools, Matte8, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
 from smart_filter_workers.stages.segmentation.models.base import People
 from smart_filter_workers.stages.segmentation.people.separation import split_by_person
@@ -78,8 +77,6 @@ CARD: Final = ModelCard(
 SHORTEST_SIDE_PX: Final = 32
 # The instance map stores a person's number in one byte; the best scores are kept.
 MAX_INSTANCES: Final = 255
-
-Bools = NDArray[np.bool_]
 
 
 def load(weights: Path) -> "Detectron2":

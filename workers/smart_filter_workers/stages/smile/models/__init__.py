@@ -1,5 +1,5 @@
 """The models of the smile stage: one file each, with its `CARD` and `load`.
 
 Called by training.
-Calls networks.faces, shared, networks.runtimes, wire, networks.
+Calls networks, shared, wire.
 """

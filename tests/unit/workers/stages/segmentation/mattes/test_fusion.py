@@ -4,15 +4,13 @@ from typing import cast
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from smart_filter_workers.networks.coordinates import Box
 from smart_filter_workers.networks.pose import PersonBox
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Floats, Srgb8
 from smart_filter_workers.stages.segmentation.mattes.fusion import CloserLook, add_unexplained
 from smart_filter_workers.stages.segmentation.people.person_boxes import PersonBoxes
 
-Floats = NDArray[np.float32]
 PERSON, HORSE = np.s_[20:100, 10:40], np.s_[20:100, 60:90]
 AROUND_PERSON: Box = (12, 18, 38, 102)
 AROUND_BOTH: Box = (12, 18, 88, 102)

@@ -1,5 +1,5 @@
 """The filters, one file each, named as their cards.
 
-Called by stages.composite.filters.
+Called by modules above.
 Calls shared.
 """

@@ -2,16 +2,12 @@
 
 The best shot is the base. Every other shot is aligned to it by the background, and the region of a
 head is replaced where the same person looks visibly better in another shot.
-
-Align the shots of a burst to its base by what does not move.
-
-Show a region of one picture in another one without a seam.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +15,10 @@ from numpy.typing import NDArray
 from smart_filter_shared.best_shot import AlbumFace, Term
 from smart_filter_shared.results import Face
 from smart_filter_wire.findings import Eyes, TakePerson, TakeReport, TakeSwap
+from smart_filter_workers.best_take.alignment import Aligner, Alignment, Window
+from smart_filter_workers.best_take.seams import replace_region
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Floats, Srgb8
+from smart_filter_workers.results import Srgb8
 
 # How far, in widths of the face, a head may be from its place in the base: farther, the neck would
 # not fit.
@@ -51,40 +49,6 @@ _WORDS: Final = {
     Term.EXPRESSION: "the smile is better",
 }
 _EYES_OPEN, _CHOSEN = "the eyes are open", "it was chosen"
-
-Doubles = NDArray[np.float64]
-Box: TypeAlias = tuple[float, float, float, float]
-
-# Longest side on which features are found: a hand moves a camera by many pixels, so a third of a
-# pixel here is enough to begin with.
-FEATURES_PX: Final = 1280
-FEATURES: Final = 4000
-# Source: Lowe 2004, section 7.1, the ratio of the two nearest distances.
-RATIO: Final = 0.75
-# In pixels of the shrunk shot.
-INLIER_PX: Final = 2.0
-MIN_INLIERS, MIN_INLIER_SHARE = 30, 0.35
-# Shares of the shot's diagonal by which a corner may move, and by which lengths may change.
-MAX_CORNER_SHIFT, MAX_STRETCH = 0.12, 1.12
-# Why a shot cannot be aligned, as the rest of a sentence on it.
-OTHER_SIZE: Final = "it has another size"
-OTHER_SCENE: Final = "it shows another scene, or too few details to align it"
-MOVED_CAMERA: Final = "the camera moved too far"
-MOVED_SCENE: Final = "too much moved between the photos"
-
-Mask = NDArray[np.uint8]
-# Longest side on which the seam is found and judged.
-SEAM_PX: Final = 400
-# The coarsest level of the pyramid has about this number of pixels on its shorter side.
-COARSEST_PX: Final = 16
-SHOWN_ABOVE: Final = 127
-# Mean difference along the seam, in levels of 255 after matching, from which it would be seen.
-MAX_SEAM_LEVELS: Final = 24.0
-# Mean distance of a gray face from neutral, in the plane of a* and b*; skin has 15 to 30.
-GRAY_BELOW: Final = 4.0
-_NEUTRAL: Final = 128
-OTHER_COLORS: Final = "one photo is in color, the other is not"
-UNFIT: Final = "what surrounds the head does not fit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,60 +116,6 @@ def compose_take(
         fallback = _explain_fallback(others, aligned, people, notes, misfits, chosen=bool(chosen))
     report = TakeReport(base.item, tuple(swaps), tuple(people), fallback, (*notes, *misfits))
     return picture, report
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A rectangle of a picture, in whole pixels."""
-
-    left: int
-    top: int
-    width: int
-    height: int
-
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        """Rows and columns."""
-        return (
-            slice(self.top, self.top + self.height),
-            slice(self.left, self.left + self.width),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Alignment:
-    """The homography, (3, 3) float64, from pixels of a shot to pixels of the base."""
-
-    matrix: Doubles
-
-    def move(self, face: Face) -> Face:
-        """Return a face at its place in the base."""
-        x, y, width, height = face.box
-        points = np.array(
-            [(x, y), (x + width, y), (x, y + height), (x + width, y + height), *face.landmarks],
-            np.float64,
-        )
-        moved = cv2.perspectiveTransform(points[np.newaxis], self.matrix)[0]
-        left, top = moved[:4].min(axis=0)
-        right, bottom = moved[:4].max(axis=0)
-        marks = [(float(a), float(b)) for a, b in moved[4:]]
-        return Face(
-            (float(left), float(top), float(right - left), float(bottom - top)),
-            face.score,
-            (marks[0], marks[1], marks[2], marks[3], marks[4]),
-        )
-
-    def warp(self, srgb: Srgb8, window: Window) -> Srgb8:
-        """Return a window of the base as the shot shows it, (H, W, 3) uint8."""
-        shift = np.array([[1.0, 0.0, -window.left], [0.0, 1.0, -window.top], [0.0, 0.0, 1.0]])
-        moved = cv2.warpPerspective(
-            srgb,
-            shift @ self.matrix,
-            (window.width, window.height),
-            flags=cv2.INTER_CUBIC,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        return np.asarray(moved, np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,155 +289,3 @@ def _draw(
     right_eye, left_eye = face.landmarks[:2]
     angle = np.degrees(np.arctan2(left_eye[1] - right_eye[1], left_eye[0] - right_eye[0]))
     cv2.ellipse(mask, (middle, (2 * axes[0], 2 * axes[1]), float(angle)), 255, -1)
-
-
-class Aligner:
-    """Aligns shots to a base, (H, W, 3) uint8 sRGB."""
-
-    def __init__(self, base_srgb: Srgb8) -> None:
-        self._shape = base_srgb.shape
-        self._scale = min(1.0, FEATURES_PX / max(self._shape[:2]))
-        self._sift = cv2.SIFT.create(FEATURES)
-        self._points, self._marks = self._sift.detectAndCompute(self._shrink(base_srgb), None)
-
-    def align(self, srgb: Srgb8, faces: Sequence[Box]) -> Alignment | str:
-        """Return the alignment of a shot, or the reason for which there is none.
-
-        srgb: (H, W, 3) uint8.  faces: boxes of the shot, in which features may move.
-        """
-        if srgb.shape != self._shape:
-            return OTHER_SIZE
-        shot = self._shrink(srgb)
-        points, marks = self._sift.detectAndCompute(shot, self._mask_still(shot.shape, faces))
-        if marks is None or self._marks is None or len(self._marks) < 2:  # noqa: PLR2004 - nearest
-            return OTHER_SCENE
-        nearest = cv2.BFMatcher().knnMatch(marks, self._marks, k=2)
-        good = [first for first, second in nearest if first.distance < RATIO * second.distance]
-        if len(good) < MIN_INLIERS:
-            return OTHER_SCENE
-        start = np.array([points[match.queryIdx].pt for match in good])
-        end = np.array([self._points[match.trainIdx].pt for match in good])
-        matrix, inliers = cv2.findHomography(start, end, cv2.USAC_MAGSAC, INLIER_PX)
-        if matrix is None or inliers.sum() < max(MIN_INLIERS, MIN_INLIER_SHARE * len(good)):
-            return MOVED_SCENE
-        grow = np.diag([self._scale, self._scale, 1.0])
-        alignment = Alignment(np.linalg.inv(grow) @ matrix @ grow)
-        return alignment if _is_small(alignment.matrix, self._shape) else MOVED_CAMERA
-
-    def _shrink(self, srgb: Srgb8) -> NDArray[np.uint8]:
-        gray = cv2.cvtColor(srgb, cv2.COLOR_RGB2GRAY)
-        size = {"fx": self._scale, "fy": self._scale}
-        return np.asarray(cv2.resize(gray, None, **size, interpolation=cv2.INTER_AREA), np.uint8)
-
-    def _mask_still(self, size: tuple[int, ...], faces: Sequence[Box]) -> NDArray[np.uint8]:
-        still = np.full(size, 255, np.uint8)
-        for x, y, width, height in faces:
-            corners = [(x - width / 4) * self._scale, (y - height / 4) * self._scale]
-            ends = [(x + width * 5 / 4) * self._scale, (y + height * 5 / 4) * self._scale]
-            cv2.rectangle(still, tuple(map(int, corners)), tuple(map(int, ends)), 0, -1)
-        return still
-
-
-def _is_small(matrix: Doubles, size: tuple[int, ...]) -> bool:
-    height, width = size[:2]
-    corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float64)
-    moved = cv2.perspectiveTransform(corners[np.newaxis], matrix)[0]
-    shift = np.linalg.norm(moved - corners, axis=1).max() / np.hypot(width, height)
-    sides = np.linalg.norm(np.roll(moved, 1, axis=0) - moved, axis=1)
-    stretch = sides / np.linalg.norm(np.roll(corners, 1, axis=0) - corners, axis=1)
-    return bool(shift <= MAX_CORNER_SHIFT and max(stretch.max(), 1 / stretch.min()) <= MAX_STRETCH)
-
-
-def replace_region(under: Srgb8, over: Srgb8, allowed: Mask, core: Mask) -> Srgb8 | str:
-    """Return a picture with a region of another one, or the reason for which it does not fit.
-
-    under, over: (H, W, 3) uint8, aligned.  allowed, core: (H, W) uint8, 255 where the other
-    picture may be shown, and where it must.
-    """
-    if _is_gray(under, core) != _is_gray(over, core):
-        return OTHER_COLORS
-    over = _match_colors(over, under, allowed & ~core)
-    seam = _find_seam(under, over, allowed, core)
-    return UNFIT if seam is None else _blend(under, over, seam)
-
-
-def _match_colors(over: Srgb8, under: Srgb8, ring: Mask) -> Srgb8:
-    """Return a picture with the brightness of each channel around a head as in another."""
-    around = ring > 0
-    gains = [
-        (np.median(under[..., channel][around]) + 1) / (np.median(over[..., channel][around]) + 1)
-        for channel in range(3)
-    ]
-    # A table, because pixels of type float take four times the memory.
-    levels = np.arange(256)[:, np.newaxis] * np.clip(gains, 0.8, 1.25)
-    table = np.clip(np.round(levels), 0, 255).astype(np.uint8)
-    return np.asarray(cv2.LUT(over, table[np.newaxis]), np.uint8)
-
-
-def _is_gray(picture: Srgb8, core: Mask) -> bool:
-    """Return whether a face has no color."""
-    _, a, b, _ = cv2.mean(cv2.cvtColor(picture, cv2.COLOR_RGB2LAB), core)
-    return bool(np.hypot(a - _NEUTRAL, b - _NEUTRAL) < GRAY_BELOW)
-
-
-def _find_seam(under: Srgb8, over: Srgb8, may: Mask, must: Mask) -> Mask | None:
-    """Return the region to show, 255, between `must` and `may`, cut where the pictures agree.
-
-    None where they do not.
-    Source: Kwatra et al. 2003, "Graphcut textures"; OpenCV's seam finder.
-    """
-    scale = min(1.0, SEAM_PX / max(may.shape))
-    small = [
-        cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        for part in (under, over)
-    ]
-    inner = cv2.resize(must, small[0].shape[1::-1], interpolation=cv2.INTER_NEAREST)
-    outer = cv2.resize(may, small[0].shape[1::-1], interpolation=cv2.INTER_NEAREST)
-    below, above = cv2.bitwise_not(inner), outer.copy()
-    finder = cv2.detail.GraphCutSeamFinder("COST_COLOR_GRAD")
-    # The stubs of OpenCV lack the conversion of an array.
-    pictures = [cv2.UMat(part.astype(np.float32)) for part in small]  # type: ignore[call-overload]
-    masks = [cv2.UMat(below), cv2.UMat(above)]  # type: ignore[call-overload]
-    _, seams = finder.find(pictures, [(0, 0), (0, 0)], masks)
-    small_seam = np.asarray(seams.get(), np.uint8)
-    edge = cv2.morphologyEx(small_seam, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
-    # Grain is no seam.
-    blurred = [cv2.GaussianBlur(part, (0, 0), 1 + scale).astype(np.float32) for part in small]
-    if edge.any() and float(np.abs(blurred[0] - blurred[1])[edge].mean()) > MAX_SEAM_LEVELS:
-        return None
-    seam = np.asarray(cv2.resize(small_seam, may.shape[::-1], interpolation=cv2.INTER_LINEAR))
-    return np.asarray(((seam > SHOWN_ABOVE) & (may > 0) | (must > 0)) * 255, np.uint8)
-
-
-def _blend(under: Srgb8, over: Srgb8, seam: Mask) -> Srgb8:
-    """Return two pictures blended by frequency along a seam, one channel after another.
-
-    Source: Burt & Adelson 1983, "A multiresolution spline with application to image mosaics".
-    """
-    bands = max(1, int(np.log2(max(1, min(seam.shape) / COARSEST_PX))))
-    result = np.empty_like(under)
-    for channel in range(under.shape[2]):
-        result[..., channel] = _blend_channel(
-            under[..., channel].astype(np.float32),
-            over[..., channel].astype(np.float32),
-            np.asarray(seam / np.float32(255), np.float32),
-            bands,
-        )
-    return result
-
-
-def _blend_channel(below: Floats, above: Floats, share: Floats, bands: int) -> Mask:
-    levels: list[Floats] = []
-    for _ in range(bands):
-        size = below.shape[1::-1]
-        low_below, low_above, low_share = (
-            np.asarray(cv2.pyrDown(part), np.float32) for part in (below, above, share)
-        )
-        fine_below = below - cv2.pyrUp(low_below, dstsize=size)
-        fine_above = above - cv2.pyrUp(low_above, dstsize=size)
-        levels.append(np.asarray(fine_below + (fine_above - fine_below) * share, np.float32))
-        below, above, share = low_below, low_above, low_share
-    blended = np.asarray(below + (above - below) * share, np.float32)
-    for fine in reversed(levels):
-        blended = np.asarray(cv2.pyrUp(blended, dstsize=fine.shape[1::-1]) + fine, np.float32)
-    return np.asarray(np.clip(np.round(blended), 0, 255), np.uint8)
