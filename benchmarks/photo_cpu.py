@@ -47,10 +47,10 @@ _WAIT_SECONDS = 60
 # with idle threads.
 _PHOTOS = 96
 # Goals: processor time and photos a second, over those of the bare function.
-_MAX_COST = {"cut-out": 1.6, "default job": 3.0}
-_MIN_RATE = {"cut-out": 0.55, "default job": None}
+_MAX_COST = {"cut-out": 1.5, "default job": 2.0}
+_MIN_RATE = {"cut-out": 0.6, "default job": None}
 # Goal: processor time of a default job of 12 MP, over that of one of 1 MP.
-_MAX_COST_OF_12_MP = 2.0
+_MAX_COST_OF_12_MP = 1.6
 
 
 class Jobs:

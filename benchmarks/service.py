@@ -79,7 +79,12 @@ class Service:
 
 def processor_seconds(pid: int) -> float:
     """Return the processor seconds of a process, its descendants and their ended children."""
-    return sum(map(_ticks, process_tree(pid))) / os.sysconf("SC_CLK_TCK")
+    return sum(processor_seconds_by_process(pid).values())
+
+
+def processor_seconds_by_process(pid: int) -> dict[int, float]:
+    """Return the same of a process and each of its descendants, by its id."""
+    return {each: _ticks(each) / os.sysconf("SC_CLK_TCK") for each in process_tree(pid)}
 
 
 def processor_seconds_of(kind: str, ancestor: int) -> float:

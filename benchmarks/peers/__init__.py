@@ -14,6 +14,8 @@ mosec     a worker process for each core, raw bytes in and out; no batches, beca
 litserve  a worker process and an API process for each core, ZeroMQ between them (`fast_queue`)
 fastapi   uvicorn with a process for each core, uvloop, httptools, no access log; the function runs
           in a thread
+celery    a worker process for each core, photos and results in Redis, acknowledged when they have
+          ended, one photo fetched at a time; a FastAPI route waits for the result
 bentoml   a worker process for each core, no access log
 ray       Ray Serve with RAY_SERVE_ENABLE_HA_PROXY and RAY_SERVE_THROUGHPUT_OPTIMIZED (2.55 and
           later), a replica for each core, no access log, no dashboard
@@ -25,4 +27,5 @@ ours      `smart-filter up` with the job `benchmarks.photo_cpu.CUT_OUT`; ours-is
 Each server is compared with the bare function in paired rounds (`benchmarks.paired`), alone on the
 machine but for that machine's other load. It gets no figures when an answer fails, when the alpha
 of its picture differs from the bare function's, or when the pairs differ by more than 25 %.
+Then one, eight and 64 clients send photos, and the busiest process is killed under eight.
 """

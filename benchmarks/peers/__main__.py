@@ -14,7 +14,7 @@ from benchmarks import figures, paired, photos, service
 from benchmarks.bare_cut_out import BareCutOut
 from benchmarks.figures import Figure
 from benchmarks.paired import BareFunction, NoFigures, Server
-from benchmarks.peers import serving
+from benchmarks.peers import load, serving
 from benchmarks.peers.serving import Peer
 from benchmarks.photo_cpu import CUT_OUT, Jobs
 from smart_filter_client import Recipe
@@ -55,6 +55,7 @@ _PEERS = (
             "--loop uvloop --http httptools --no-access-log --log-level warning".split()
         ),
     ),
+    Peer(name="celery", command=("python", "-m", "benchmarks.peers.with_celery", "PORT")),
     Peer(
         name="bentoml",
         command=tuple(
@@ -99,6 +100,8 @@ def main() -> None:
                     limit = _MAX_DIFFERENCES.get(name, _MAX_DIFFERENCE_OF_PEERS)
                     _compare_pictures(bare.run, server, next(selfies), limit)
                     results += paired.compare(name, paired.measure_pairs(bare, server))
+                    results += load.measure(name, server)
+                    results.append(load.count_lost(name, server))
             except NoFigures as error:
                 print(f"{name}: {error}", flush=True)
     figures.print_figures(results)

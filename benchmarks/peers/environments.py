@@ -11,7 +11,7 @@ _ROOT = Path(__file__).parents[2]
 _REQUIREMENTS = Path(__file__).parent / "requirements"
 _ENVIRONMENTS = _ROOT / "build" / "peers"
 # Folders with the modules that `benchmarks.bare_cut_out` imports.
-MODULE_PATHS = (_ROOT, _ROOT / "shared", _ROOT / "workers")
+MODULE_PATHS = (_ROOT, _ROOT / "client", _ROOT / "shared", _ROOT / "workers")
 
 
 def install(name: str) -> Path:
