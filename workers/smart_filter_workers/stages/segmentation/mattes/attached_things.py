@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_wire.findings import AttachedThing
 from smart_filter_workers.connected_parts import label_parts, locate_parts, measure_areas
