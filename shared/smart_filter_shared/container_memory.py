@@ -22,7 +22,7 @@ def configure_malloc(*, mapped_bytes: int = _BODY_BYTES, kept_bytes: int = _BODY
 
     After the first big block is freed, glibc by default keeps blocks of up to 32 MB in its
     heaps, one heap per thread; these stay at their largest size. After 64 photos of 6 MB the API
-    held 141 MB, and 131 MB with these limits. It does nothing with another C library.
+    held 141 MB, and 134 MB with these limits. It does nothing with another C library.
 
     mapped_bytes: of a block that returns to the system as soon as it is freed.  kept_bytes: free
     bytes that each arena keeps.

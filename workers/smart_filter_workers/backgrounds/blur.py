@@ -13,14 +13,13 @@ from itertools import pairwise
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_workers.backgrounds import colors, lens
 from smart_filter_workers.backgrounds.colors import Colors
 from smart_filter_workers.backgrounds.sheet import Sheet
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize
-from smart_filter_workers.results import HALF_LEVEL, Floats, Matte8, Srgb8
+from smart_filter_workers.results import HALF_LEVEL, Bools, Floats, Matte8, Srgb8
 
 # Radius of a disc of light at strength 1, as a share of the picture's mean side. Chosen by looking:
 # shapes stay, objects and faces are unrecognizable.
@@ -131,7 +130,7 @@ def find_softness(evidence: Matte8, matte: Matte8, *, eyes: float, soles: float)
     return softness
 
 
-def _distance_px(part: NDArray[np.bool_]) -> Floats:
+def _distance_px(part: Bools) -> Floats:
     """Return the distance of each pixel from a part that is not empty; (h, w) float32."""
     away = cv2.distanceTransform((~part).view(np.uint8), cv2.DIST_L2, 5)
     return np.asarray(away, np.float32)
@@ -170,7 +169,7 @@ def _blur(
     return colors.linear_to_srgb(np.asarray(out_of_focus, np.float32))
 
 
-def _fill_gaps(light: Colors, share: NDArray[np.float32]) -> Colors:
+def _fill_gaps(light: Colors, share: Floats) -> Colors:
     """Return a picture with its gaps filled from their surroundings, more coarsely inside.
 
     light: (h, w, 3); share: (h, w), the known share of each pixel, above 0 to 1.

@@ -22,7 +22,7 @@ _COARSE_FROM_PX: Final = 16
 _FILM_LIGHT, _FILM_STEPS = 4.0, 1 << 16
 
 
-def disc(radius: float) -> NDArray[np.float32]:
+def disc(radius: float) -> Floats:
     """Return a disc with a soft edge that sums to 1; radius in pixels."""
     reach = int(radius) + 1
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float32)
@@ -65,7 +65,7 @@ def develop(light: Colors, x: Floats, y: Floats) -> Colors:
 
 
 @functools.cache
-def _film_levels() -> NDArray[np.float32]:
+def _film_levels() -> Floats:
     """Return the gamma-coded levels, 0..255, of evenly spaced light on film."""
     light = np.linspace(0, _FILM_LIGHT, _FILM_STEPS, dtype=np.float32)
     room = 1 - _SHOULDER_FROM

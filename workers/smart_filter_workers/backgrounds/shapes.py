@@ -33,9 +33,7 @@ def warp_field(field: Floats, across: Floats, down: Floats) -> Floats:
     return looked_up.astype(np.float32, copy=False)
 
 
-def ridge_line(
-    random: np.random.Generator, at: NDArray[np.float32], *, length: float, octaves: int
-) -> NDArray[np.float32]:
+def ridge_line(random: np.random.Generator, at: Floats, *, length: float, octaves: int) -> Floats:
     """Return the height of a random line, about -1..1, at points along it.
 
     length: of its longest waves, in the units of `at`; each further octave halves it.
@@ -63,7 +61,7 @@ def fill_shape(
     picture: Srgb8,
     sheet: Sheet,
     outline: Outline,
-    color: NDArray[np.float32],
+    color: Floats,
     *,
     apart: bool = False,
 ) -> None:
@@ -89,7 +87,7 @@ def inset_outline(points: Outline) -> Outline:
     return drawn_in
 
 
-def solid_color(sheet: Sheet, color: NDArray[np.float32]) -> Srgb8:
+def solid_color(sheet: Sheet, color: Floats) -> Srgb8:
     """Return a full-size picture of one color, (3,) gamma-coded 0..255."""
     picture = np.empty((sheet.height, sheet.width, 3), np.uint8)
     # Fill by rows: pixel by pixel takes ten times as long.

@@ -38,7 +38,7 @@ from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers import images
 from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.networks.coordinates import Square, to_proxy
-from smart_filter_workers.results import MatteDrawing, PreparedPhoto, Segmentation
+from smart_filter_workers.results import Floats, MatteDrawing, PreparedPhoto, Segmentation
 from smart_filter_workers.stages.composite import apply_corrections
 from smart_filter_workers.stages.composite.cleanup import clean_matte
 
@@ -158,7 +158,7 @@ def write_npz(stream: BinaryIO, arrays: Mapping[str, NDArray[Any]]) -> None:
     np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
 
 
-def _face_square(points: NDArray[np.float32]) -> Square:
+def _face_square(points: Floats) -> Square:
     """Return the square around a face, by its landmarks, (5, 2) float32 as in `Face`."""
     right, left, _, right_mouth, left_mouth = (points[place].astype(float) for place in range(5))
     eyes, mouth = (right + left) / 2, (right_mouth + left_mouth) / 2

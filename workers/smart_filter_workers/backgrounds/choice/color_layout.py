@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.presets import PRESETS, Preset
 from smart_filter_workers.backgrounds import colors, library
 from smart_filter_workers.backgrounds.colors import Colors
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Floats, Srgb8
 
 # Cells of the grid: fine enough to distinguish the area behind heads from that behind shoulders.
 ROWS: Final = 8
@@ -45,7 +44,7 @@ class ColorLayout:
     """
 
     lab: Colors
-    spread: NDArray[np.float32]
+    spread: Floats
 
 
 def for_preset(preset: Preset) -> ColorLayout:

@@ -20,7 +20,7 @@ from smart_filter_workers.backgrounds import colors
 from smart_filter_workers.backgrounds.colors import Colors, NamedColor
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize, shrink
-from smart_filter_workers.results import Floats, Matte8, Srgb8
+from smart_filter_workers.results import Bools, Floats, Matte8, Srgb8
 
 # Longest side of the small picture; a face that fills an eighth of a photo is 28 px wide in it.
 LONGEST_SIDE_PX: Final = 224
@@ -97,9 +97,9 @@ class SubjectStats:
     """
 
     outline_lab: Colors
-    outline_at: NDArray[np.float32]
+    outline_at: Floats
     behind_lab: Colors
-    hair_outline: NDArray[np.bool_]
+    hair_outline: Bools
     hair: NamedColor | None
     skin: NamedColor | None
     clothes: tuple[NamedColor, ...]
@@ -199,9 +199,7 @@ def _shrink_photo(
     )
 
 
-def _mask_around_faces(
-    small: _SmallPhoto, *, left: float, above: float, below: float
-) -> NDArray[np.bool_]:
+def _mask_around_faces(small: _SmallPhoto, *, left: float, above: float, below: float) -> Bools:
     """Return the area of faces with margins, as shares of their width and height."""
     mask = np.zeros(small.matte.shape, np.bool_)
     for x, y, w, h in small.faces:
@@ -210,7 +208,7 @@ def _mask_around_faces(
     return mask
 
 
-def _skin(small: _SmallPhoto) -> tuple[NamedColor | None, NDArray[np.bool_]]:
+def _skin(small: _SmallPhoto) -> tuple[NamedColor | None, Bools]:
     """Return the common color of all faces, and the mask of skin."""
     skin = np.zeros(small.matte.shape, np.bool_)
     tones = []
@@ -232,7 +230,7 @@ def _skin(small: _SmallPhoto) -> tuple[NamedColor | None, NDArray[np.bool_]]:
     return (colors.to_named_color(np.mean(tones, axis=0), 1.0) if tones else None), skin
 
 
-def _hair(small: _SmallPhoto, skin: NDArray[np.bool_]) -> NamedColor | None:
+def _hair(small: _SmallPhoto, skin: Bools) -> NamedColor | None:
     """Return the color around the upper halves of faces, without skin."""
     crown = (
         _mask_around_faces(small, left=0.35, above=0.6, below=-0.6)
@@ -287,7 +285,7 @@ def _outline(small: _SmallPhoto) -> tuple[NDArray[np.int64], Colors, Floats]:
     )
 
 
-def _light(small: _SmallPhoto, skin: NDArray[np.bool_]) -> float:
+def _light(small: _SmallPhoto, skin: Bools) -> float:
     """Return the direction of light, -1 left to 1 right, by faces first, then the background."""
     lightness = small.lab[..., 0]
     lit, weights = [], []
@@ -314,7 +312,7 @@ def _light(small: _SmallPhoto, skin: NDArray[np.bool_]) -> float:
     return _FACE_SHARE * from_faces + (1 - _FACE_SHARE) * from_ground
 
 
-def _is_in_the_dark(small: _SmallPhoto, skin: NDArray[np.bool_], light: float) -> bool:
+def _is_in_the_dark(small: _SmallPhoto, skin: Bools, light: float) -> bool:
     """Return whether the background is dark, and the faces are dim or lit from a side."""
     lightness = small.lab[..., 0]
     behind, people = lightness[small.matte == 0], lightness[small.matte >= _WHOLE_FROM]

@@ -9,14 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_workers.networks.runtimes import network_input
 from smart_filter_workers.networks.runtimes.network_input import Activation, Handling
 from smart_filter_workers.networks.runtimes.onnx_network import OnnxNetwork
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Floats, Srgb8
 from smart_filter_workers.weights import files
 
 WEIGHTS: Final = WeightsFile(
@@ -44,7 +41,7 @@ class SalienceNetwork:
     network: OnnxNetwork
     handling: Handling
 
-    def __call__(self, srgb: Srgb8) -> NDArray[np.float32]:
+    def __call__(self, srgb: Srgb8) -> Floats:
         """Return the (H, W) float32 coverage, 0..1, at the picture's size.
 
         srgb: (H, W, 3) uint8.

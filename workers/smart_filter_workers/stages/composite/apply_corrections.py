@@ -17,6 +17,8 @@ from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import (
     HALF_LEVEL,
     SEEN_LEVEL,
+    Bools,
+    Floats,
     Matte8,
     MatteDrawing,
     PreparedPhoto,
@@ -224,7 +226,7 @@ def _fill(
 
 def _find_marked(
     stroke: Stroke, regions: PhotoRegions, prepared: PreparedPhoto, swath: Canvas
-) -> NDArray[np.bool_]:
+) -> Bools:
     """Return whether a stroke marks each small region.  swath: not 0 where the stroke covers."""
     count = len(regions.part_of)
     points = np.array(stroke.points) / (prepared.width, prepared.height)
@@ -249,7 +251,7 @@ def _find_marked(
     return marked | (covered & (stroke.snap == "region"))
 
 
-def _find_scraps(matte: Matte8, canvas: Canvas) -> NDArray[np.bool_]:
+def _find_scraps(matte: Matte8, canvas: Canvas) -> Bools:
     """Return the (h, w) small parts that strokes cut off: most around them was removed.
 
     A hand whose wrist was removed is none.
@@ -307,7 +309,7 @@ def _apply_to_evidence(evidence: Matte8, canvas: Canvas) -> Matte8:
     return np.where(kept > 0, np.uint8(_WHOLE), left)
 
 
-def _soften(where: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _soften(where: Bools) -> Floats:
     """Return the coverage, 0..1, of each pixel, with an edge as soft as a model's."""
     blurred = cv2.GaussianBlur(where.astype(np.float32), (0, 0), _RIM_PX)
     return np.asarray(blurred, dtype=np.float32)

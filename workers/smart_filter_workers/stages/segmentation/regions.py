@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import Length
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import HALF_LEVEL, Floats, Matte8, PreparedPhoto
+from smart_filter_workers.results import HALF_LEVEL, Bools, Floats, Matte8, PreparedPhoto
 from smart_filter_workers.stages.segmentation.models.base import People
 
 # Rows and columns of a picture.
@@ -53,7 +53,7 @@ def find_people(matte: Matte8) -> Region | None:
     return _bound(matte > HALF_LEVEL, MARGIN_SHARE, MARGIN_PX)
 
 
-def count_along(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def count_along(mask: Bools) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Return the set pixels of a mask, (H, W), in each row, (H,), and in each column, (W,)."""
     # Numpy takes ten times as long.
     in_row, in_column = (
@@ -94,7 +94,7 @@ def surround_box(box: Iterable[int], *, margin: int) -> Region:
     )
 
 
-def _bound(people: NDArray[np.bool_], margin: float, margin_px: int) -> Region | None:
+def _bound(people: Bools, margin: float, margin_px: int) -> Region | None:
     in_row, in_column = count_along(people)
     if in_row.sum() < MIN_FOUND_PX:
         return None

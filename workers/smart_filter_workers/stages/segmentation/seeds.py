@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.results import Face
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto
+from smart_filter_workers.results import HALF_LEVEL, Bools, Matte8, PreparedPhoto
 
 Seeds = NDArray[np.uint8]
 
@@ -98,7 +98,7 @@ def make_unknown(size: tuple[int, int]) -> Seeds:
     return np.full(size, MAYBE_BACKGROUND, np.uint8)
 
 
-def add_strokes(seeds: Seeds, keep: NDArray[np.bool_], remove: NDArray[np.bool_]) -> Seeds:
+def add_strokes(seeds: Seeds, keep: Bools, remove: Bools) -> Seeds:
     """Return the seeds with strokes added: sure under them, undecided around them.
 
     keep, remove: (h, w) bool, as drawn.
@@ -175,7 +175,7 @@ def parse_box(text: str) -> tuple[int, int, int, int] | None:
 
 def draw_strokes(
     strokes: Iterable[Stroke], prepared: PreparedPhoto, size: tuple[int, int], *, brush_px: int
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+) -> tuple[Bools, Bools]:
     """Return the areas that strokes keep and remove: (h, w) bool each.
 
     prepared: the photo that the strokes were drawn on; size: height and width of the result.

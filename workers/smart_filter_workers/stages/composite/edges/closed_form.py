@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Doubles, Floats, Srgb8
+from smart_filter_workers.results import Bools, Doubles, Floats, Srgb8
 
 # Coverage beyond these is sure, unless unsure pixels are within REACH_PX.
 SURE_BELOW: Final = 0.02
@@ -97,7 +97,7 @@ def _conjugate_gradients(
     return solution
 
 
-def _table(mask: NDArray[np.bool_], srgb: Srgb8, number: Indices) -> Doubles:
+def _table(mask: Bools, srgb: Srgb8, number: Indices) -> Doubles:
     """Return the rows of the matting Laplacian, (n, 25): each unsure pixel's, by its neighbors.
 
     mask: (h, w), the unsure pixels; number: (h · w), the row of each pixel.
@@ -125,14 +125,14 @@ def _offsets(width: int) -> Indices:
     return np.asarray(flat, np.int64)
 
 
-def _find_unsure(coverage: Floats) -> NDArray[np.bool_]:
+def _find_unsure(coverage: Floats) -> Bools:
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * REACH_PX + 1,) * 2)
     people = cv2.erode((coverage > SURE_ABOVE).astype(np.uint8), disc)
     backdrop = cv2.erode((coverage < SURE_BELOW).astype(np.uint8), disc)
     return np.asarray(cv2.max(people, backdrop) == 0)
 
 
-def _windows(mask: NDArray[np.bool_]) -> Indices:
+def _windows(mask: Bools) -> Indices:
     """Return the pixels, (n, 9), of every window that contains an unsure one."""
     touched = cv2.dilate(mask.astype(np.uint8), np.ones((WINDOW_SIDE, WINDOW_SIDE), np.uint8))
     touched[[0, -1]] = 0

@@ -13,10 +13,9 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Floats, Srgb8
+from smart_filter_workers.results import Bools, Floats, Srgb8
 
 # Variance of colors, 0..1, that counts as noise: a lower bound for the spread that lines are fitted
 # to.
@@ -30,9 +29,7 @@ _CHANNELS: Final = 4
 class ColorLines:
     """The statistics of a picture's colors that fit lines to mattes of it."""
 
-    def __init__(
-        self, srgb: Srgb8, weight: Floats, *, radius: int, unsure: NDArray[np.bool_]
-    ) -> None:
+    def __init__(self, srgb: Srgb8, weight: Floats, *, radius: int, unsure: Bools) -> None:
         """Compute the statistics of the windows that contain an unsure pixel.
 
         srgb: (h, w, 3) uint8; weight: (h, w) float32 above 0, the weight of each pixel; radius: of

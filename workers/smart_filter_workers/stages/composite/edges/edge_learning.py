@@ -24,7 +24,7 @@ from smart_filter_shared.recipe import Edge
 from smart_filter_shared.results import Face
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize
-from smart_filter_workers.results import Floats, Matte8, Srgb8
+from smart_filter_workers.results import Bools, Floats, Matte8, Srgb8
 from smart_filter_workers.stages.composite.edges import closed_form, color_lines, heads
 from smart_filter_workers.stages.composite.edges.color_lines import ColorLines
 
@@ -224,11 +224,11 @@ def learn_edge(
 class Trimap:
     """Two masks, (h, w) bool; where neither is set the matte is unsure."""
 
-    people: NDArray[np.bool_]
-    backdrop: NDArray[np.bool_]
+    people: Bools
+    backdrop: Bools
 
     @property
-    def sure(self) -> NDArray[np.bool_]:
+    def sure(self) -> Bools:
         """The pixels where the matte is right as it is, (h, w)."""
         return self.people | self.backdrop
 

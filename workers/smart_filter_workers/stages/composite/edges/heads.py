@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.results import Face
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Floats, Matte8, Srgb8
+from smart_filter_workers.results import Bools, Floats, Matte8, Srgb8
 
 # Widths of a face's box to either side of its middle, heights above its upper and below its lower
 # border: for hair, where long hair ends on the shoulders, and for fur, as far as shoes and bags,
@@ -70,7 +70,7 @@ def hair_likelihood(faces: Sequence[Face], *, scale: float, size: tuple[int, int
     return _near_faces(faces, HAIR_REACH, scale=scale, size=size)
 
 
-def fur_likelihood(faces: Sequence[Face], *, scale: float, sure: NDArray[np.bool_]) -> Floats:
+def fur_likelihood(faces: Sequence[Face], *, scale: float, sure: Bools) -> Floats:
     """Return the likelihood of fur at each pixel, (h, w) float32, 0..1.
 
     faces, scale: as for hair; sure: (h, w), the sure pixels of the matte.  Without any face, every
@@ -133,7 +133,7 @@ def _near_faces(
     return np.asarray(cv2.resize(total, (size[1], size[0])), np.float32)
 
 
-def _softness(sure: NDArray[np.bool_]) -> Floats:
+def _softness(sure: Bools) -> Floats:
     """Return the likelihood, 0..1, of fur by the softness of the matte nearby, (h, w) float32."""
     inside = cv2.distanceTransform((~sure).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3)
     side = 2 * round(SOFT_TO_PX) + 1
@@ -151,9 +151,7 @@ def _ellipse_distance(
     return np.asarray(np.sqrt(np.square(x) + np.square(y)[:, np.newaxis]), np.float32)
 
 
-def hair_nearby(
-    srgb: Srgb8, people: NDArray[np.bool_], faces: Sequence[Face], *, scale: float
-) -> Floats:
+def hair_nearby(srgb: Srgb8, people: Bools, faces: Sequence[Face], *, scale: float) -> Floats:
     """Return the likelihood, (h, w) float32, 0..1, that the nearest part of a person is hair.
 
     srgb: (h, w, 3) uint8; people: (h, w), the pixels that surely show people; faces: in pixels of a

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Floats, Matte8, Srgb8, Srgba8
+from smart_filter_workers.results import Bools, Floats, Matte8, Srgb8, Srgba8
 
 Block: TypeAlias = tuple[slice, slice]  # rows and columns of a picture
 Values = TypeVar("Values", Floats, NDArray[np.uint8])
@@ -91,7 +91,7 @@ class Grid:
             step : step + rows.stop - rows.start, step : step + columns.stop - columns.start
         ]
 
-    def blocks(self, active: NDArray[np.bool_]) -> Iterator[Block]:
+    def blocks(self, active: Bools) -> Iterator[Block]:
         """Yield the blocks of the picture, joined along rows, in which a map is active.
 
         active: (h, w) of this grid.

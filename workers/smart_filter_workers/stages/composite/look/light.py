@@ -150,7 +150,7 @@ def find_change(
     )
 
 
-def build_curves(change: ColorChange) -> NDArray[np.float32]:
+def build_curves(change: ColorChange) -> Floats:
     """Return the curves, (256, 3) float32, that map levels 0..255 of red, green and blue."""
     light = colors.srgb_to_linear(np.arange(256, dtype=np.float32))
     lightness = np.cbrt(light)  # OKLab's lightness of a gray
@@ -238,7 +238,7 @@ def _limit_for_skin(tint: Floats, skin: Floats) -> Floats:
     return np.asarray(more * along + turn * aside, np.float32)
 
 
-def _apply_curves(curves: NDArray[np.float32], srgb: Floats) -> Floats:
+def _apply_curves(curves: Floats, srgb: Floats) -> Floats:
     """Return (h, w, 3) float32 levels mapped through curves, rounded to whole levels first."""
     return np.asarray(cv2.LUT(cv2.convertScaleAbs(srgb), curves[None]), np.float32)
 

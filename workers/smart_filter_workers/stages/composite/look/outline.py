@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import Outline
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Floats, Matte8, Srgb8, Srgba8
+from smart_filter_workers.results import Bools, Floats, Matte8, Srgb8, Srgba8
 from smart_filter_workers.stages.composite.look import coarse_grid
 from smart_filter_workers.stages.composite.look.coarse_grid import Block
 
@@ -40,7 +39,7 @@ class OutlineLine:
     width_px: float
     grid: coarse_grid.Grid
     past: Floats
-    hidden: NDArray[np.bool_]
+    hidden: Bools
 
 
 def find_line(matte: Matte8, outline: Outline) -> OutlineLine:
@@ -93,7 +92,7 @@ def _exact_distance(line: OutlineLine, block: Block) -> Floats:
     return past[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
 
 
-def _distance_outside(outside: NDArray[np.bool_], width: float) -> Floats:
+def _distance_outside(outside: Bools, width: float) -> Floats:
     """Return the distance of each pixel from the people, minus a width, in pixels."""
     # Without any people every pixel is far.
     far = cv2.distanceTransform(outside.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import Shadow, ShadowKind
 from smart_filter_shared.recipe.framing import TOUCHES_WITHIN
 from smart_filter_workers.connected_parts import label_parts, measure_areas
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Floats, Srgb8, Srgba8
+from smart_filter_workers.results import Bools, Floats, Srgb8, Srgba8
 from smart_filter_workers.stages.composite.look import coarse_grid
 
 # Chosen by looking. All lengths are shares of the subject's size: the root of the area of the box
@@ -152,7 +151,7 @@ class PersonGroup:
     borders of picture and photo.
     """
 
-    inside: NDArray[np.bool_]
+    inside: Bools
     size_px: float
     stands: bool
 
@@ -211,14 +210,14 @@ def _take(left: Floats, part: PersonGroup, *, opacity: float, light: float) -> N
         left[rows] *= 1 - np.float32(opacity * layer.most) * soft
 
 
-def _bottom(part: PersonGroup) -> NDArray[np.float32]:
+def _bottom(part: PersonGroup) -> Floats:
     """Return the row of the lowest pixel of each column; -1 where there is none."""
     upward = part.inside[::-1]
     lowest = len(upward) - 1 - np.argmax(upward, axis=0)
     return np.where(upward.any(axis=0), lowest, -1).astype(np.float32)
 
 
-def _soles(bottom: NDArray[np.float32], size: float, rows: NDArray[np.float32]) -> Floats:
+def _soles(bottom: Floats, size: float, rows: Floats) -> Floats:
     """Return a thin line where a group touches the ground: 0..1, in these rows."""
     reach = 2 * round(SIDEWAYS_SHARE * size) + 1
     nearby = cv2.dilate(bottom[None], np.ones((1, reach), np.uint8))[0]

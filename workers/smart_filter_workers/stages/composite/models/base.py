@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import Edge
 from smart_filter_shared.results import Face
-from smart_filter_workers.results import Matte8, Srgb8, Srgba8
+from smart_filter_workers.results import Floats, Matte8, Srgb8, Srgba8
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class CutOut:
 
     photo_srgb: Srgb8
     matte: Matte8
-    people_srgb: NDArray[np.float32]
-    backdrop_srgb: NDArray[np.float32]
+    people_srgb: Floats
+    backdrop_srgb: Floats
     curves: NDArray[np.uint8] | None = None
     own_colors: bool = False
 

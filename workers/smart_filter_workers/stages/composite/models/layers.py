@@ -23,7 +23,7 @@ from smart_filter_shared.results import Face
 from smart_filter_workers.backgrounds.colors import apply_curves
 from smart_filter_workers.connected_parts import locate_parts
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Floats, Matte8, Srgb8, Srgba8
+from smart_filter_workers.results import Bools, Floats, Matte8, Srgb8, Srgba8
 from smart_filter_workers.stages.composite.edges import edge_pixels
 from smart_filter_workers.stages.composite.edges.edge_learning import (
     EFFORTS,
@@ -273,7 +273,7 @@ def join_maps(
     return whole
 
 
-def _shown_cells(matte: Matte8) -> NDArray[np.bool_]:
+def _shown_cells(matte: Matte8) -> Bools:
     """Return the cells of the grid that show some of the people, (rows, columns)."""
     height, width = matte.shape
     below, right = -height % CELL_PX, -width % CELL_PX

@@ -24,7 +24,7 @@ from smart_filter_workers.measurements import (
     measure_turn,
 )
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import HALF_LEVEL, Floats, Matte8, Srgb8
+from smart_filter_workers.results import HALF_LEVEL, Bools, Floats, Matte8, Srgb8
 from smart_filter_workers.stages.composite.cleanup import is_covered
 from smart_filter_workers.stages.composite.printability import verdicts
 
@@ -257,9 +257,7 @@ def _strength(gray: NDArray[np.uint8], across: int, down: int) -> Floats:
     return np.minimum(*means).reshape(down, across).astype(np.float32)
 
 
-def _select_cells(
-    region: Region, shape: tuple[int, ...], side: int, scale: float
-) -> NDArray[np.bool_]:
+def _select_cells(region: Region, shape: tuple[int, ...], side: int, scale: float) -> Bools:
     """Return the cells, (down, across), on people in the frame; all in the frame if too few."""
     down, across = shape[0] // side, shape[1] // side
     frame = region.frame

@@ -8,12 +8,11 @@ known masks (mean absolute error 0.038 before, 0.033 after, on portraits) and by
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_workers.connected_parts import label_parts, measure_areas
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import shrink
-from smart_filter_workers.results import Floats, Matte8, Srgb8
+from smart_filter_workers.results import Bools, Floats, Matte8, Srgb8
 
 # Longest side of the picture that a matte is refined on. Small networks see nothing finer, and the
 # composite stage learns the edge again from the photo.
@@ -113,7 +112,7 @@ def keep_to_band(matte: Matte8, *, network_px: float) -> Matte8:
     return np.asarray(cv2.max(cv2.min(matte, most), least), dtype=np.uint8)
 
 
-def _parts(region: NDArray[np.bool_], *, sure: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _parts(region: Bools, *, sure: Bools) -> Bools:
     """Return the (H, W) region without the parts that are mistakes by size or sureness."""
     labels, count = label_parts(region)
     shares = measure_areas(labels, count) / region.size

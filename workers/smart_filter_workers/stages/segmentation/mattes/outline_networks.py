@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import Edge
 from smart_filter_workers.networks.coverage import modnet, u2netp
 from smart_filter_workers.networks.coverage.coverage_network import CoverageNetwork
 from smart_filter_workers.networks.coverage.refiner import MatteRefiner
-from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto
+from smart_filter_workers.results import HALF_LEVEL, Floats, Matte8, PreparedPhoto
 from smart_filter_workers.stages.segmentation.mattes import attached_things, consensus, soft_outline
 from smart_filter_workers.stages.segmentation.models.base import Look, People
 from smart_filter_workers.stages.segmentation.people import separation
@@ -108,6 +107,6 @@ def load(weights: Path, find_salient: Callable[[], Look | None]) -> OutlineNetwo
     return OutlineNetworks(MatteRefiner(weights), modnet.load(weights), find_salient, glance)
 
 
-def _to_levels(coverage: NDArray[np.float32]) -> Matte8:
+def _to_levels(coverage: Floats) -> Matte8:
     """Return coverage, 0..1, as levels."""
     return np.rint(coverage * 255).astype(np.uint8)

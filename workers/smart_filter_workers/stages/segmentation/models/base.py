@@ -4,15 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
-
 from smart_filter_shared.recipe import Edge
 from smart_filter_shared.results import LowerEnd
-from smart_filter_workers.results import Matte8, PreparedPhoto, Srgb8
+from smart_filter_workers.results import Floats, Matte8, PreparedPhoto, Srgb8
 
 # Sees what stands out, or people: (H, W, 3) uint8 sRGB to (H, W) float32 coverage, 0..1.
-Look: TypeAlias = Callable[[Srgb8], NDArray[np.float32]]
+Look: TypeAlias = Callable[[Srgb8], Floats]
 
 
 @dataclass(frozen=True, slots=True)

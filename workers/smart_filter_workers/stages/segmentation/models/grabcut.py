@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.catalog import parameters as given
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
@@ -20,7 +19,7 @@ from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.connected_parts import label_parts
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import shrink
-from smart_filter_workers.results import Matte8, PreparedPhoto, Srgb8
+from smart_filter_workers.results import Bools, Matte8, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation import seeds
 from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter, Step
@@ -178,7 +177,7 @@ class GrabCut:
                 return None
 
 
-def run_grabcut(srgb: Srgb8, seeded: Seeds, *, iterations: int) -> NDArray[np.bool_]:
+def run_grabcut(srgb: Srgb8, seeded: Seeds, *, iterations: int) -> Bools:
     """Return the pixels that show a person: (h, w) bool.
 
     srgb: (h, w, 3) uint8; seeded: its seeds.
@@ -203,7 +202,7 @@ def run_grabcut(srgb: Srgb8, seeded: Seeds, *, iterations: int) -> NDArray[np.bo
     return _keep_touching(_is_person(labels), person)
 
 
-def _keep_touching(is_person: NDArray[np.bool_], guessed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _keep_touching(is_person: Bools, guessed: Bools) -> Bools:
     """Return the parts of the result that touch the guess: colors recur far away."""
     labels, count = label_parts(is_person)
     is_kept = np.zeros(count, np.bool_)
@@ -212,13 +211,11 @@ def _keep_touching(is_person: NDArray[np.bool_], guessed: NDArray[np.bool_]) -> 
     return np.asarray(is_kept[labels], dtype=np.bool_)
 
 
-def _is_person(seeded: Seeds) -> NDArray[np.bool_]:
+def _is_person(seeded: Seeds) -> Bools:
     return np.isin(seeded, (seeds.PERSON, seeds.MAYBE_PERSON))
 
 
-def _steps(
-    srgb: Srgb8, seeded: Seeds, person: NDArray[np.bool_], matte: Matte8
-) -> tuple[Step, ...]:
+def _steps(srgb: Srgb8, seeded: Seeds, person: Bools, matte: Matte8) -> tuple[Step, ...]:
     shown = np.zeros(seeded.shape, np.uint8)
     for kind, level in LEVELS:
         shown[seeded == kind] = level

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
@@ -14,7 +13,7 @@ from smart_filter_workers.connected_parts import label_parts
 from smart_filter_workers.networks.coverage import isnet
 from smart_filter_workers.networks.coverage.isnet import WEIGHTS
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import PreparedPhoto, Srgb8
+from smart_filter_workers.results import Floats, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation.models.base import People
 from smart_filter_workers.stages.segmentation.regions import Region, surround_box
 
@@ -60,7 +59,7 @@ def load(weights: Path) -> "Salient":
 class Salient:
     """Segments with one network, which gives coverage, 0..1; any thread may call it."""
 
-    network: Callable[[Srgb8], NDArray[np.float32]]
+    network: Callable[[Srgb8], Floats]
 
     def __call__(self, batch: Sequence[PreparedPhoto]) -> list[People]:
         """Return what stands out in each picture, in one matte."""
@@ -74,7 +73,7 @@ class Salient:
             for photo in batch
         ]
 
-    def _look(self, srgb: Srgb8) -> NDArray[np.float32]:
+    def _look(self, srgb: Srgb8) -> Floats:
         """Return the coverage, 0..1; where the outline is unsure, of a closer look at the thing."""
         coverage = drop_guesses(self.network(srgb))
         region = find_unsure_region(coverage)
@@ -85,7 +84,7 @@ class Salient:
         return closer if closer.max() >= SURE else coverage
 
 
-def find_unsure_region(coverage: NDArray[np.float32]) -> Region | None:
+def find_unsure_region(coverage: Floats) -> Region | None:
     """Return the part of a picture that holds a thing of unsure outline; None for no such part.
 
     coverage: (H, W) float32, 0..1.
@@ -99,7 +98,7 @@ def find_unsure_region(coverage: NDArray[np.float32]) -> Region | None:
     return None if coverage[region].size > WHOLE_SHARE * coverage.size else region
 
 
-def drop_guesses(coverage: NDArray[np.float32]) -> NDArray[np.float32]:
+def drop_guesses(coverage: Floats) -> Floats:
     """Return the coverage without the parts that are nowhere sure; unchanged when none is.
 
     coverage: (H, W) float32, 0..1.

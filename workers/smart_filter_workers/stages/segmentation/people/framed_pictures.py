@@ -12,16 +12,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_workers.connected_parts import locate_parts
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize
-from smart_filter_workers.results import HALF_LEVEL, Matte8, Srgb8
+from smart_filter_workers.results import HALF_LEVEL, Bools, Floats, Matte8, Srgb8
 from smart_filter_workers.stages.segmentation.models.base import People
-
-Outline = NDArray[np.bool_]
-Points = NDArray[np.float32]
 
 # A picture hangs or stands about upright, and is seen from up to half way aside: its edges lean at
 # most this much, in radians.
@@ -47,9 +43,9 @@ class _Edge:
     pieces: (n, 2, 2) float32, the ends of the pieces that were seen of it, x and y.
     """
 
-    normal: Points
+    normal: Floats
     offset: float
-    pieces: Points
+    pieces: Floats
 
 
 def set_pictured_aside(people: People, srgb: Srgb8) -> People:
@@ -82,7 +78,7 @@ def set_pictured_aside(people: People, srgb: Srgb8) -> People:
     )
 
 
-def find_body(outline: Outline) -> Outline:
+def find_body(outline: Bools) -> Bools:
     """Return the largest part of a person's outline, without thin lines that lead elsewhere.
 
     outline: (H, W) bool.  Networks give a person in a picture parts of those in the room.
@@ -97,7 +93,7 @@ def find_body(outline: Outline) -> Outline:
 
 
 def _part_pictured(
-    persons: Sequence[Matte8], bodies: Sequence[Outline], is_pictured: Sequence[bool]
+    persons: Sequence[Matte8], bodies: Sequence[Bools], is_pictured: Sequence[bool]
 ) -> tuple[tuple[Matte8, ...], tuple[Matte8, ...]]:
     """Return the persons in the room and those in pictures, whose other parts go to the former."""
     room = [each for each, aside in zip(persons, is_pictured, strict=True) if not aside]
@@ -119,7 +115,7 @@ def _part_pictured(
     return tuple(room), tuple(pictured)
 
 
-def is_in_picture(outline: Outline, pieces: Points) -> bool:
+def is_in_picture(outline: Bools, pieces: Floats) -> bool:
     """Return whether a person is inside a framed picture or a screen.
 
     outline: (H, W) bool; pieces: (n, 4) float32, the straight edges of the photo, as from
@@ -133,7 +129,7 @@ def is_in_picture(outline: Outline, pieces: Points) -> bool:
     return any(_is_quadrilateral(edges, outline.size) for edges in itertools.product(*sides))
 
 
-def find_straight_edges(srgb: Srgb8) -> Points:
+def find_straight_edges(srgb: Srgb8) -> Floats:
     """Return the straight edges of a photo, (H, W, 3), as (n, 4) float32: x, y, x, y.
 
     Source: Grompone von Gioi, Jakubowicz, Morel & Randall 2012, "LSD: a line segment detector".
@@ -144,14 +140,14 @@ def find_straight_edges(srgb: Srgb8) -> Points:
     return np.asarray([] if lines is None else lines, np.float32).reshape(-1, 4)
 
 
-def _touches_border(outline: Outline) -> bool:
+def _touches_border(outline: Bools) -> bool:
     """Return whether an outline reaches the photo's border, or is empty."""
     height, width = outline.shape
     left, top, across, down = cv2.boundingRect(outline.view(np.uint8))
     return not across or min(left, top, width - left - across, height - top - down) <= TOLERANCE_PX
 
 
-def _find_edges(hull: Points, normal: Points, pieces: Points) -> list[_Edge]:
+def _find_edges(hull: Floats, normal: Floats, pieces: Floats) -> list[_Edge]:
     """Return the nearest edges beyond a person on one side.
 
     hull: (n, 2), the corners around the person; normal: the side's direction.
@@ -195,14 +191,14 @@ def _is_quadrilateral(edges: Sequence[_Edge], photo_px: int) -> bool:
     )
 
 
-def _cross(edge: _Edge, other: _Edge) -> Points | None:
+def _cross(edge: _Edge, other: _Edge) -> Floats | None:
     lines = np.stack([edge.normal, other.normal])
     if abs(np.linalg.det(lines)) < math.sin(MAX_LEANING):
         return None
     return np.linalg.solve(lines, np.array([edge.offset, other.offset])).astype(np.float32)
 
 
-def _seen_share(edge: _Edge, start: Points, end: Points) -> float:
+def _seen_share(edge: _Edge, start: Floats, end: Floats) -> float:
     """Return the share of an edge between two corners that is seen."""
     length = float(np.linalg.norm(end - start))
     if length < 1:

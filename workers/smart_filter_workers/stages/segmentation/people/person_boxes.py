@@ -4,14 +4,12 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_workers.networks.coordinates import Box, Square, box_iou
 from smart_filter_workers.networks.pose import Body, PersonBox
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Bools, Floats, Srgb8
 
-Outline = NDArray[np.bool_]
 FindBoxes: TypeAlias = Callable[[Srgb8], Sequence[PersonBox]]
 
 # A box with a higher score is a person whether or not it has a silhouette. Lower ones may be, and
@@ -56,9 +54,9 @@ class PersonBoxes:
         self._find = find
         self._picture = picture
         self._boxes: Sequence[PersonBox] | None = None
-        self._inside: Outline | None = None
+        self._inside: Bools | None = None
 
-    def propose_bodies(self, outlines: Sequence[Outline]) -> list[Body]:
+    def propose_bodies(self, outlines: Sequence[Bools]) -> list[Body]:
         """Return an upright body for each box that no known person explains.
 
         outlines: (H, W) bool, none of them empty, the known persons.
@@ -72,7 +70,7 @@ class PersonBoxes:
             if box.score > PROPOSED_ABOVE and _longer_side(box.box) >= SMALLEST_SIDE_PX
         ]
 
-    def draw_unexplained(self, outlines: Sequence[Outline]) -> NDArray[np.float32]:
+    def draw_unexplained(self, outlines: Sequence[Bools]) -> Floats:
         """Return the scores, (H, W) float32, in boxes that no outline explains; else 0.
 
         The detector does not run for it.
@@ -85,7 +83,7 @@ class PersonBoxes:
                 np.maximum(inside, np.float32(box.score), out=inside)
         return scores
 
-    def may_hold(self, part: Outline) -> bool:
+    def may_hold(self, part: Bools) -> bool:
         """Return whether a part, (H, W) bool, lies in boxes, or there are none.
 
         Bodies are not proposed where one person fills much of a picture. Of 1,868 training photos
@@ -133,15 +131,13 @@ class PersonBoxes:
         return self._boxes
 
 
-def _find_unexplained(
-    boxes: Sequence[PersonBox], outlines: Sequence[Outline]
-) -> Sequence[PersonBox]:
+def _find_unexplained(boxes: Sequence[PersonBox], outlines: Sequence[Bools]) -> Sequence[PersonBox]:
     """Return the boxes that are those of no outline; each outline is (H, W) bool, not empty."""
     bounds = np.array([_bounds(outline) for outline in outlines], np.float32).reshape(-1, 4)
     return [box for box in boxes if box_iou(box.box, bounds).max(initial=0) <= SAME_PERSON_IOU]
 
 
-def _draw_inside(boxes: Sequence[PersonBox], size: tuple[int, int]) -> Outline:
+def _draw_inside(boxes: Sequence[PersonBox], size: tuple[int, int]) -> Bools:
     """Return what lies in boxes, with a margin around each: (H, W) bool of this size."""
     inside = np.zeros(size, np.bool_)
     for left, top, right, bottom in (box.box for box in boxes):
@@ -152,7 +148,7 @@ def _draw_inside(boxes: Sequence[PersonBox], size: tuple[int, int]) -> Outline:
     return inside
 
 
-def _bounds(outline: Outline) -> Box:
+def _bounds(outline: Bools) -> Box:
     left, top, width, height = cv2.boundingRect(outline.astype(np.uint8))
     return left, top, left + width, top + height
 

@@ -15,14 +15,13 @@ from itertools import pairwise
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import PersonSelection
 from smart_filter_shared.results import Face
 from smart_filter_workers.networks.coordinates import Box, box_side, scale_face
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize, shrink
-from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto
+from smart_filter_workers.results import HALF_LEVEL, Bools, Matte8, PreparedPhoto
 from smart_filter_workers.stages.segmentation.models.base import People
 from smart_filter_workers.stages.segmentation.people.persons import Person
 from smart_filter_workers.stages.segmentation.people.separation import find_middle
@@ -57,7 +56,6 @@ FEET_ABOVE, SMALLER = 0.2, 0.8
 # and a person below whom, in this share of their columns, the other one begins.
 HIDDEN_SHARE: Final = 0.4
 
-Mask = NDArray[np.bool_]
 
 # A person smaller than this share of the largest one (by the root of the area), without a face of
 # at least the second share of the largest face, is a bystander. On training photos 0.6, 0.5 and
@@ -134,7 +132,7 @@ class _Figure:
     """
 
     numbers: tuple[int, ...]
-    outline: Mask
+    outline: Bools
     area_px: int
     box: tuple[int, int, int, int]
     face_px: float
@@ -242,7 +240,7 @@ def _find_figures(mattes: Sequence[Matte8], prepared: PreparedPhoto) -> list[_Fi
     return figures
 
 
-def _assign_faces(outlines: Sequence[Mask], prepared: PreparedPhoto) -> dict[int, Face]:
+def _assign_faces(outlines: Sequence[Bools], prepared: PreparedPhoto) -> dict[int, Face]:
     """Return the largest face whose middle lies in each outline, by the outline's index."""
     height, width = outlines[0].shape
     faces: dict[int, Face] = {}
@@ -271,7 +269,7 @@ def _is_carried(figure: _Figure, whole: _Figure) -> bool:
     return bool(figure.face_px) and is_inside and figure.area_px <= CARRIED_AREA * whole.area_px
 
 
-def _contact(figure: _Figure, other: Mask) -> float:
+def _contact(figure: _Figure, other: Bools) -> float:
     """Return the share of a silhouette's surroundings that is another one."""
     around = cv2.dilate(figure.outline.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     rim = around & ~figure.outline

@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.results import LowerEnd
 from smart_filter_workers.networks.coordinates import Box, Square, box_iou, box_side
 from smart_filter_workers.networks.pose import Body, BodyPoints, PoseDetector, SilhouetteNetwork
-from smart_filter_workers.results import Floats, Srgb8
+from smart_filter_workers.results import Bools, Floats, Srgb8
 from smart_filter_workers.stages.segmentation.people.person_boxes import PersonBoxes
 from smart_filter_workers.stages.segmentation.regions import Region, find_region, make_tiles
 
@@ -96,7 +95,7 @@ class Person:
     """
 
     coverage: Floats
-    outline: NDArray[np.bool_]
+    outline: Bools
     region: Region
     area_px: int
     presence: float
@@ -277,7 +276,7 @@ def _shift_body(body: Body, *, x: int, y: int) -> Body:
     return Body(body.score, (left + x, top + y, right + x, bottom + y), square)
 
 
-def find_lower_end(persons: Sequence[Person], people: NDArray[np.bool_]) -> LowerEnd | None:
+def find_lower_end(persons: Sequence[Person], people: Bools) -> LowerEnd | None:
     """Return the worst lower end of the main persons; None without any silhouette.
 
     people: (H, W) bool, the matte above one half.
@@ -291,7 +290,7 @@ def find_lower_end(persons: Sequence[Person], people: NDArray[np.bool_]) -> Lowe
     return max(ends, key=list(LowerEnd).index, default=None)
 
 
-def _find_end(points: BodyPoints, part: NDArray[np.bool_]) -> LowerEnd:
+def _find_end(points: BodyPoints, part: Bools) -> LowerEnd:
     """Return where one person ends; part: the person's matte."""
     height = len(part)
     rows = np.flatnonzero(part.any(axis=1))
@@ -315,7 +314,7 @@ def _find_end(points: BodyPoints, part: NDArray[np.bool_]) -> LowerEnd:
     return LowerEnd.FEET if stands else LowerEnd.OTHER
 
 
-def _is_upright(upper: NDArray[np.float32], lower: NDArray[np.float32]) -> bool:
+def _is_upright(upper: Floats, lower: Floats) -> bool:
     """Return whether a limb hangs down from its upper end; each is x and y."""
     across, down = (float(value) for value in lower - upper)
     return down > UPRIGHT * math.hypot(across, down)

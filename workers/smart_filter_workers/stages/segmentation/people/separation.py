@@ -20,10 +20,8 @@ from numpy.typing import NDArray
 from smart_filter_wire.findings import Person, PersonRole
 from smart_filter_workers.networks.coordinates import Box, box_iou, photo_per_proxy
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import HALF_LEVEL, InstanceMap, Matte8, PreparedPhoto
+from smart_filter_workers.results import HALF_LEVEL, Bools, InstanceMap, Matte8, PreparedPhoto
 from smart_filter_workers.stages.segmentation.models.base import People
-
-Outline = NDArray[np.bool_]
 
 # A body reaches from the middle of its face down this far, and this far to each side of a line
 # below it, in widths of the face. An upright adult is 7.5 heads tall and two wide at the shoulders
@@ -52,11 +50,11 @@ _SEEN_FROM, _WHOLE = 128, 255
 
 
 def separate_people(
-    outlines: Sequence[Outline],
+    outlines: Sequence[Bools],
     faces: Sequence[Box],
-    people: Outline,
+    people: Bools,
     boxes: Sequence[Box] | None = None,
-) -> list[Outline]:
+) -> list[Bools]:
     """Return an outline of each person.
 
     outlines: (H, W) bool each; faces: in pixels of the same picture; people: (H, W) bool, all who
@@ -69,7 +67,7 @@ def separate_people(
     heads += _find_turned_away(boxes or (), heads, people)
     seen += _outline_faces(heads, people & ~union)
     faces_of = _assign_faces(seen, heads)
-    persons: list[Outline] = []
+    persons: list[Bools] = []
     owned: list[Box] = []
     for outline, its_faces in zip(seen, faces_of, strict=True):
         persons += _split_by_face(outline, its_faces)
@@ -77,7 +75,7 @@ def separate_people(
     persons = _share_out(persons, owned)
     faceless = [outline for outline, its_faces in zip(seen, faces_of, strict=True) if not its_faces]
     enough = 1.0 if boxes is None else BOXLESS_SHARE
-    away: list[Outline] = []
+    away: list[Bools] = []
     for outline in sorted(faceless, key=np.count_nonzero, reverse=True):
         shares = [_share_in_person(outline, *person) for person in zip(persons, owned, strict=True)]
         if max(shares, default=0.0) >= enough:
@@ -93,7 +91,7 @@ def separate_people(
     return persons + away
 
 
-def _select_near(faces: Sequence[Box], people: Outline) -> list[Box]:
+def _select_near(faces: Sequence[Box], people: Bools) -> list[Box]:
     """Return the faces of people; others are on a wall or a screen."""
     away = cv2.distanceTransform((~people).view(np.uint8), cv2.DIST_L2, 5)
     return [
@@ -103,7 +101,7 @@ def _select_near(faces: Sequence[Box], people: Outline) -> list[Box]:
     ]
 
 
-def _find_turned_away(boxes: Sequence[Box], faces: Sequence[Box], people: Outline) -> list[Box]:
+def _find_turned_away(boxes: Sequence[Box], faces: Sequence[Box], people: Bools) -> list[Box]:
     """Return where the head of each person is who has a box and shows no face.
 
     boxes: of whole persons, the surest first; people: (H, W) bool, all who are seen.
@@ -125,7 +123,7 @@ def _find_turned_away(boxes: Sequence[Box], faces: Sequence[Box], people: Outlin
     return heads
 
 
-def _share_inside(box: Box, people: Outline) -> float:
+def _share_inside(box: Box, people: Bools) -> float:
     """Return the share of a box that people cover."""
     left, top, right, bottom = (max(0, round(side)) for side in box)
     inside = people[top:bottom, left:right]
@@ -138,7 +136,7 @@ def _from_middle(face: Box, box: Box) -> float:
     return aside if face[1] + face[3] <= 2 * box[3] else math.inf
 
 
-def _outline_faces(faces: Sequence[Box], rest: Outline) -> list[Outline]:
+def _outline_faces(faces: Sequence[Box], rest: Bools) -> list[Bools]:
     """Return the body of each face in what no outline shows of people, (H, W) bool."""
     bodies = []
     for face in faces:
@@ -149,7 +147,7 @@ def _outline_faces(faces: Sequence[Box], rest: Outline) -> list[Outline]:
     return bodies
 
 
-def _share_out(persons: Sequence[Outline], faces: Sequence[Box]) -> list[Outline]:
+def _share_out(persons: Sequence[Bools], faces: Sequence[Box]) -> list[Bools]:
     """Return outlines that share no pixel: each goes to the face whose body is nearest."""
     if len(persons) < 2:  # noqa: PLR2004 - a person alone shares nothing
         return list(persons)
@@ -165,7 +163,7 @@ def _share_out(persons: Sequence[Outline], faces: Sequence[Box]) -> list[Outline
     return alone
 
 
-def _assign_faces(outlines: Sequence[Outline], faces: Sequence[Box]) -> list[list[Box]]:
+def _assign_faces(outlines: Sequence[Bools], faces: Sequence[Box]) -> list[list[Box]]:
     """Return the faces of each outline; a face in several belongs to the smallest one."""
     faces_of: list[list[Box]] = [[] for _ in outlines]
     sizes = [int(np.count_nonzero(outline)) for outline in outlines]
@@ -180,7 +178,7 @@ def _assign_faces(outlines: Sequence[Outline], faces: Sequence[Box]) -> list[lis
     return faces_of
 
 
-def _split_by_face(outline: Outline, faces: Sequence[Box]) -> list[Outline]:
+def _split_by_face(outline: Bools, faces: Sequence[Box]) -> list[Bools]:
     """Return a part of an outline for each of its faces: what is nearest to the face's body."""
     if len(faces) < 2:  # noqa: PLR2004 - nothing to split
         return [outline] * len(faces)
@@ -194,13 +192,13 @@ def _split_by_face(outline: Outline, faces: Sequence[Box]) -> list[Outline]:
     return parts
 
 
-def _share_in_person(outline: Outline, person: Outline, face: Box) -> float:
+def _share_in_person(outline: Bools, person: Bools, face: Box) -> float:
     """Return how much of an outline is a person's; a part from 1."""
     in_body = float((_from_body(face, *np.nonzero(outline)) <= BODY_REACH).mean())
     return max(in_body / PART_IN_BODY, _share_in(outline, person))
 
 
-def _share_in(outline: Outline, other: Outline) -> float:
+def _share_in(outline: Bools, other: Bools) -> float:
     """Return how much of an outline's surroundings is another one; it is a part from 1."""
     around = cv2.dilate(outline.view(np.uint8), np.ones((RIM_PX, RIM_PX), np.uint8)) > 0
     rim = around & ~outline
@@ -216,7 +214,7 @@ def _from_body(face: Box, rows: NDArray[np.int_], columns: NDArray[np.int_]) -> 
     return np.asarray(np.hypot(columns - (left + right) / 2, below) / width, np.float64)
 
 
-def find_middle(face: Box, outline: Outline) -> tuple[int, int]:
+def find_middle(face: Box, outline: Bools) -> tuple[int, int]:
     """Return row and column of the middle of a face, in the picture."""
     left, top, right, bottom = face
     height, width = outline.shape
@@ -224,7 +222,7 @@ def find_middle(face: Box, outline: Outline) -> tuple[int, int]:
     return min(height - 1, max(0, y)), min(width - 1, max(0, x))
 
 
-def split_by_person(matte: Matte8, outlines: Sequence[NDArray[np.bool_]]) -> tuple[Matte8, ...]:
+def split_by_person(matte: Matte8, outlines: Sequence[Bools]) -> tuple[Matte8, ...]:
     """Return the matte split by person: every pixel goes to the nearest one.
 
     matte: (H, W) uint8.  outlines: (h, w) bool each, all of one size: where each person is. A pixel
@@ -249,7 +247,7 @@ def share_matte(matte: Matte8, owners: InstanceMap) -> tuple[Matte8, ...]:
     return tuple(person for person in persons if (person > HALF_LEVEL).any())
 
 
-def find_owners(outlines: Sequence[Outline]) -> InstanceMap:
+def find_owners(outlines: Sequence[Bools]) -> InstanceMap:
     """Return the number, from 1, of the outline nearest to each pixel.
 
     outlines: (h, w) bool each, at least one.  A pixel in several belongs to the last.
@@ -268,7 +266,7 @@ def find_owners(outlines: Sequence[Outline]) -> InstanceMap:
     return owner_of[nearest]
 
 
-def _middle(outline: NDArray[np.bool_]) -> float:
+def _middle(outline: Bools) -> float:
     columns = np.flatnonzero(outline.any(axis=0))
     return float(columns[0] + columns[-1]) / 2 if columns.size else 0.0
 

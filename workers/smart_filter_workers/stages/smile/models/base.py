@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.results import Smile
@@ -77,7 +76,7 @@ class MeshSmileRater:
     """
 
     network: FaceMesh
-    measure: Callable[[NDArray[np.float32]], float]
+    measure: Callable[[Floats], float]
     thresholds: LevelThresholds
 
     def __call__(self, faces: Sequence[FaceView]) -> list[Smile]:

@@ -4,21 +4,21 @@ import numpy as np
 import pytest
 
 from smart_filter_workers.networks.coordinates import Box
+from smart_filter_workers.results import Bools
 from smart_filter_workers.stages.segmentation.people import separation
-from smart_filter_workers.stages.segmentation.people.separation import Outline
 
 LEFT_FACE, RIGHT_FACE = (40.0, 20.0, 60.0, 40.0), (140.0, 20.0, 160.0, 40.0)
 
 
-def an_outline(rows: slice, columns: slice) -> Outline:
+def an_outline(rows: slice, columns: slice) -> Bools:
     outline = np.zeros((200, 240), np.bool_)
     outline[rows, columns] = True
     return outline
 
 
 def separate_people(
-    outlines: Sequence[Outline], faces: Sequence[Box], boxes: Sequence[Box] | None = None
-) -> list[Outline]:
+    outlines: Sequence[Bools], faces: Sequence[Box], boxes: Sequence[Box] | None = None
+) -> list[Bools]:
     people = np.logical_or.reduce([HEAD & TRUNK, *outlines])
     return separation.separate_people(outlines, faces, people, boxes)
 
@@ -88,7 +88,7 @@ ARM = an_outline(np.s_[60:180], np.s_[80:90])
     ],
 )
 def test_persons_are_counted_by_outlines_and_faces(
-    outlines: list[Outline], faces: list[tuple[float, float, float, float]], persons: int
+    outlines: list[Bools], faces: list[Box], persons: int
 ) -> None:
     assert len(separate_people(outlines, faces)) == persons
 
@@ -118,7 +118,7 @@ BOTH = an_outline(np.s_[15:180], np.s_[20:180])
     ],
 )
 def test_persons_who_show_no_face_are_counted_by_boxes(
-    outlines: list[Outline], faces: list[Box], boxes: list[Box] | None, persons: int
+    outlines: list[Bools], faces: list[Box], boxes: list[Box] | None, persons: int
 ) -> None:
     assert len(separate_people(outlines, faces, boxes)) == persons
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from smart_filter_shared.catalog.parameters import Parameters, float_of, str_of
 from smart_filter_shared.presets import Mood
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8, Srgba8
+from smart_filter_workers.results import Floats, Srgb8, Srgba8
 from smart_filter_workers.srgb import LUMA_WEIGHTS
 from smart_filter_workers.stages.composite.filters.drawing import FilterVerdict, Scene
 
@@ -81,16 +81,14 @@ def draw(picture: Srgb8 | Srgba8, scene: Scene, parameters: Parameters) -> Filte
     return FilterVerdict(applied=True, reason=f"{name}: {look.title}{why}")
 
 
-def _apply_grade(
-    part: Srgb8 | Srgba8, saturation: NDArray[np.float32], curves: NDArray[np.uint8]
-) -> None:
+def _apply_grade(part: Srgb8 | Srgba8, saturation: Floats, curves: NDArray[np.uint8]) -> None:
     """Grade some rows in place; fully transparent pixels stay 0."""
     cv2.LUT(cv2.transform(part, saturation), curves, dst=part)
     if part.shape[2] == _RGBA:
         cv2.copyTo(np.zeros_like(part), cv2.inRange(part[..., 3], 0, 0), part)
 
 
-def _saturation_matrix(share: float) -> NDArray[np.float32]:
+def _saturation_matrix(share: float) -> Floats:
     """Return the matrix that moves colors away from their gray, or toward it."""
     gray = np.tile(np.array(LUMA_WEIGHTS, np.float32), (3, 1))
     return np.asarray(share * np.eye(3) + (1 - share) * gray, np.float32)
