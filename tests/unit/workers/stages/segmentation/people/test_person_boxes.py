@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from smart_filter_workers.networks.pose import PersonBox, decode_boxes
+from smart_filter_workers.results import Bools
 from smart_filter_workers.stages.segmentation.people.person_boxes import (
     PROPOSED_ABOVE,
-    Outline,
     PersonBoxes,
 )
 
@@ -51,7 +51,7 @@ def boxes_of(*boxes: PersonBox) -> PersonBoxes:
     return PersonBoxes(lambda _: boxes, np.zeros((300, 300, 3), np.uint8))
 
 
-def an_outline(rows: slice, columns: slice) -> Outline:
+def an_outline(rows: slice, columns: slice) -> Bools:
     outline = np.zeros((300, 300), np.bool_)
     outline[rows, columns] = True
     return outline
