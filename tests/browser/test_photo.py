@@ -80,7 +80,7 @@ def test_document_has_its_checks_with_the_faults_first(
     shown = panel.locator("ul.verdicts").first.locator(".tag").all_inner_texts()
     assert shown == sorted(shown, key=["fail", "unsure", "ask", "pass"].index)
     assert {"fail", "ask", "pass"} <= set(shown)
-    assert_accessible(page, in_all=True)
+    assert_accessible(page)
 
 
 def test_saved_files_equal_those_of_the_service(
