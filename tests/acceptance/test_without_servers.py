@@ -54,6 +54,13 @@ def test_people_of_any_kind_of_source_are_cut_out(source: smart_filter.PhotoSour
     assert shows_a_cut_out(made.image)
 
 
+def test_thing_is_cut_out_on_request() -> None:
+    photo = Image.new("RGB", (512, 512), "white")
+    photo.paste("navy", (150, 200, 362, 412))
+
+    assert shows_a_cut_out(smart_filter.cut_out(photo, subject="any").image)
+
+
 def test_pictures_orientation_is_applied(tmp_path: Path) -> None:
     with Image.open(PHOTO) as photo:
         turned = photo.convert("RGB").crop((0, 0, 512, 400)).transpose(Image.Transpose.ROTATE_90)

@@ -5,7 +5,9 @@ from typing import Final
 import pytest
 from playwright.sync_api import Page, expect
 
+from browser.accessibility import assert_accessible
 from smart_filter_tests.browsing.cards import add, card, expect_finished
+from smart_filter_tests.browsing.page_errors import PageErrors
 from smart_filter_tests.browsing.photos import Photos
 from smart_filter_tests.browsing.screens import DESKTOP, PHONE, Scheme, Screen, on_screens
 from smart_filter_tests.browsing.viewer import box_of, open_result
@@ -34,19 +36,19 @@ _WIDER: Final = """() => document.documentElement.scrollWidth <= innerWidth ? []
 
 @on_screens(_NARROW)
 def test_no_screen_scrolls_sideways_at_320_px(
-    page: Page, visitor: Visitor, photos: Photos, url: str
+    page: Page, visitor: Visitor, photos: Photos, page_errors: PageErrors, url: str
 ) -> None:
-    expect(page.get_by_role("heading", level=1)).to_be_attached()
-    assert page.evaluate(_WIDER) == []
+    page_errors.expect("status of 4")
     open_result(page, visitor, photos.serious)
     for tab in ("Background", "Cutout", "People", "Print", "Save", "Expert"):
         page.get_by_role("tab", name=tab).click()
         expect(page.get_by_role("tabpanel", name=tab)).to_be_visible()
         assert (tab, page.evaluate(_WIDER)) == (tab, [])
-    for place in ("", "albums", "live"):
+    for place in ("", "albums", "albums/new", "albums/x", "live", "booth", "compare/x"):
         page.goto(f"{url}/#/{place}")
         expect(page.get_by_role("heading", level=1)).to_be_attached()
         assert (place, page.evaluate(_WIDER)) == (place, [])
+        assert_accessible(page)
 
 
 @on_screens(PHONE, _NARROW)

@@ -9,7 +9,7 @@ from typing import Final
 from smart_filter_shared.catalog.model_card import ModelCard
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.pipeline import PIPELINE, StageName, TaskName
-from smart_filter_shared.recipe import AUTO, Recipe, required_stages
+from smart_filter_shared.recipe import AUTO, Recipe, Subject, required_stages
 from smart_filter_shared.results import Faces, Smiles
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import Model, ModelCache
@@ -101,6 +101,12 @@ class InProcess:
         Raises ModelNotLoaded.
         """
         chosen = {card.task: card.name for card in self._cards if card.default}
+        if recipe.subject == Subject.ANY:
+            chosen |= {
+                card.task: card.name
+                for card in sorted(self._cards, key=lambda card: card.without_people)
+                if card.any_subject and card.name in self._runnable
+            }
         chosen |= {task: name for task, name in recipe.models.items() if name != AUTO}
         chosen |= names or {}
         of_stage = {card.task for card in self._cards if card.stage == stage and card.default}
@@ -131,9 +137,9 @@ class InProcess:
                 [result] = code.run(self.choose_models(stage.name, recipe), [inputs])
                 other = self._find_other(result, recipe)
                 if other is not None:
-                    models = {TaskName.SEGMENTATION: other}
                     [result] = code.run(
-                        self.choose_models(stage.name, recipe, models, {}), [inputs]
+                        self.choose_models(stage.name, recipe, {TaskName.SEGMENTATION: other}, {}),
+                        [inputs],
                     )
             made[stage.result] = result
         return made
@@ -143,13 +149,15 @@ class InProcess:
         weak = segmentation.find_weak_result(result, recipe)
         if weak is None:
             return None
-        names = (
-            card.name
-            for card in self._cards
-            if card.name in self._runnable
-            and (card.without_people if weak.stronger is None else card.name == weak.stronger)
+        return next(
+            (
+                card.name
+                for card in self._cards
+                if card.name in self._runnable
+                and (card.without_people if weak.stronger is None else card.name == weak.stronger)
+            ),
+            None,
         )
-        return next(names, None)
 
 
 def _select_inputs(stage: StageName, made: Mapping[str, object]) -> object:

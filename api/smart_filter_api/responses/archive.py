@@ -81,7 +81,7 @@ async def read_page(
             outputs.append(responses_output.find_output(services, row, Output.IMAGE))
         except (Rejected, Conflict) as error:
             missing[row.id] = error
-    return outputs, missing, page[-1].root if len(page) == _PAGE_PHOTOS else None
+    return outputs, missing, page[-1].place if len(page) == _PAGE_PHOTOS else None
 
 
 async def _write(services: Services, choice: Choice, pattern: str) -> AsyncIterator[bytes]:

@@ -345,7 +345,7 @@ async def list_chosen_pictures(
 @router.get(
     "/{choice_id}/zip",
     summary="Download the pictures of a choice as one zip",
-    description="In the order of the list of jobs, in the folders that `metadata.folder` names. "
+    description="In the order of the studio's sheet, in the folders that `metadata.folder` names. "
     "Equal names get a number. Pictures that could not be read are listed in "
     f"`{archive.NOT_INCLUDED}`.",
     response_class=StreamingResponse,
@@ -502,7 +502,7 @@ def _step(
         None,
         done=done,
         failures=tuple(failures),
-        next_cursor=str(page[-1].root) if len(page) == most else None,
+        next_cursor=str(page[-1].place) if len(page) == most else None,
         **{"undo_until": None, "jobs": (), **more},
     )
 

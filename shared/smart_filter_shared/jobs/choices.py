@@ -75,13 +75,14 @@ class Choice:
 class ChosenPhoto:
     """A photo of a choice.
 
-    root: its oldest job.  shown: the version that actions work on.
+    place: its id in the studio, by which photos are listed; those added together keep their order.
+    shown: the version that actions work on.
     versions: all jobs, newest first.
     mark: the id that the studio knows the photo by.
     is_made: whether the version shown was made after the choice.
     """
 
-    root: JobId
+    place: JobId
     shown: JobId
     versions: tuple[JobId, ...]
     name: str | None
@@ -157,11 +158,15 @@ _CHOSEN: Final = f"""
                 AND (CAST(:name AS text) IS NULL
                     OR strpos(lower(former->>'name'), lower(:name)) > 0)
             ))
-    ), shown AS (
+    ), marked AS (
         SELECT root, versions, is_made, CAST(job->>'id' AS uuid) AS shown, job->>'name' AS name,
             job->>'state' AS state, CAST(job->>'is_pictured' AS boolean) AS is_pictured,
             CASE WHEN mark ~ '^[0-9a-f]{{32}}$' THEN mark ELSE CAST(root AS text) END AS mark
         FROM chosen
+    ), shown AS (
+        SELECT *, CAST(CASE row_number() OVER (PARTITION BY mark ORDER BY root)
+            WHEN 1 THEN mark ELSE CAST(root AS text) END AS uuid) AS place
+        FROM marked
     )
 """  # noqa: S608 - SQL of our own
 _COUNT = text(f"""
@@ -177,9 +182,9 @@ _COUNT = text(f"""
 _LIST = text(f"""
     {_CHOSEN}
     SELECT * FROM shown
-    WHERE (CAST(:after AS uuid) IS NULL OR root < :after) AND (NOT :pictured OR is_pictured)
+    WHERE (CAST(:after AS uuid) IS NULL OR place < :after) AND (NOT :pictured OR is_pictured)
         AND (CAST(:of_state AS text) IS NULL OR state = :of_state)
-    ORDER BY root DESC LIMIT :most
+    ORDER BY place DESC LIMIT :most
 """)  # noqa: S608 - SQL of our own
 _MARK = text("""
     UPDATE jobs SET deleted_by = :id
@@ -255,7 +260,7 @@ def list_photos(
     pictured: bool = False,
     state: PhotoState | None = None,
 ) -> list[ChosenPhoto]:
-    """Return the next photos of a choice, newest first, after the photo whose root is `after`.
+    """Return the next photos of a choice, newest first, after the photo whose place is `after`.
 
     pictured: only those with a finished picture.  state: only those whose version shown has it.
     """

@@ -20,7 +20,7 @@ export function Trouble({ error, children }) {
   return html`<div class="notice poor" role="alert">
     <${Icon} name="alert" />
     <div class="stack tight">
-      <h3>${error.title ?? "Something went wrong in this page"}</h3>
+      <p class="title">${error.title ?? "Something went wrong in this page"}</p>
       ${error.detail && html`<p>${error.detail}</p>`}
       ${error.remedy && html`<p>${error.remedy}</p>`}
       ${children && html`<div class="row wrap">${children}</div>`}

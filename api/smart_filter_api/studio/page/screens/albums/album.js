@@ -42,7 +42,7 @@ export function Album({ id }) {
   useFollowing(album);
   if (album?.items === undefined) {
     return html`<${Back} />${error
-      ? html`<${Unread} error=${error} again=${read} />`
+      ? html`<h1 class="unseen">Album</h1><${Unread} error=${error} again=${read} />`
       : html`<p class="soft" role="status">Reading the album…</p>`}`;
   }
   return html`<${Back} />

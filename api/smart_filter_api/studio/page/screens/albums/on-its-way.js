@@ -46,7 +46,7 @@ export function OnItsWay({ draft }) {
 /** Files that the album does not include. photos: `[{name, error}]`. */
 export function Refused({ photos }) {
   return html`<div class="notice fair"><${Icon} name="alert" />
-    <div class="stack tight"><h3>${counted(photos.length, "file")} not added</h3>
+    <div class="stack tight"><p class="title">${counted(photos.length, "file")} not added</p>
       <ul class="stack tight">${photos.map(({ name, error }) => html`<li key=${name}>
         <strong>${name}</strong>: ${error.detail || error.title} ${error.remedy}</li>`)}</ul></div></div>`;
 }

@@ -20,8 +20,13 @@ const UNNAMED = {
   detail: "The address of a photo booth ends with the name of a saved recipe: #/booth?recipe=NAME.",
 };
 
-/** The screen: the stand, or what is wrong with the address. */
+/** The screen. */
 export function Booth() {
+  return html`<h1 class="unseen">Photo booth</h1><${Content} />`;
+}
+
+/** The stand, or what is wrong with the address. */
+function Content() {
   const name = query.value.get("recipe");
   const { items, error, again } = useHeld(savedRecipes);
   const recipe = items?.find((one) => one.name === name);

@@ -44,7 +44,6 @@ export function Stand({ recipe, seconds }) {
     event.currentTarget.value = "";
   };
   return html`<div class="booth">
-    <h1 class="unseen">Photo booth</h1>
     <video ref=${video} class="booth-picture mirrored" muted playsinline aria-label="Camera picture"
       hidden=${shot !== null || camera.error !== null} />
     ${shot && html`<${Shot} key=${shot.id} shot=${shot} seconds=${seconds} onEnd=${end} />`}

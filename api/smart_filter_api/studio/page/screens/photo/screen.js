@@ -43,7 +43,7 @@ export function Missing({ error, again }) {
     return html`<p class="soft" role="status">Loading the photo</p>`;
   }
   const isGone = [404, 410].includes(error.status);
-  return html`<${Trouble} error=${isGone ? GONE : error}>
+  return html`<h1 class="unseen">Photo</h1><${Trouble} error=${isGone ? GONE : error}>
     <a class="button small" href="#/">Back to all photos</a>
     ${!isGone && html`<${Button} kind="small" icon="refresh" onClick=${again}>Try again<//>`}
   <//>`;
