@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from smart_filter_tests import golden
 from smart_filter_workers.backgrounds import colors
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Floats, Srgb8
 
 # Differences of OKLab; 0.02 is a just noticeable difference (Ottosson 2020; used by CSS Color 4).
 NOTICED = 0.02
@@ -34,7 +33,7 @@ def test_batch_makes_the_same_bytes_as_each_job_alone() -> None:
     assert together == [golden.render([job])[0].content for job in jobs]
 
 
-def difference(one: Srgb8, other: Srgb8) -> NDArray[np.float32]:
+def difference(one: Srgb8, other: Srgb8) -> Floats:
     """Return the perceived difference of two pictures, (H, W), on a middle gray."""
     labs = [
         colors.linear_to_oklab(colors.srgb_to_linear(on_gray(picture))) for picture in (one, other)
@@ -42,6 +41,6 @@ def difference(one: Srgb8, other: Srgb8) -> NDArray[np.float32]:
     return np.asarray(np.linalg.norm(labs[0] - labs[1], axis=2), np.float32)
 
 
-def on_gray(rgba: Srgb8) -> NDArray[np.float32]:
+def on_gray(rgba: Srgb8) -> Floats:
     alpha = rgba[..., 3:].astype(np.float32) / 255
     return np.asarray(rgba[..., :3] * alpha + 128 * (1 - alpha), np.float32)

@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.scalars import Scalar
 from smart_filter_shared.presets import Mood
@@ -12,7 +11,7 @@ from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.recipe import Filter
 from smart_filter_shared.results import Face, Point, Smile
 from smart_filter_wire.findings import Eyes
-from smart_filter_workers.results import Bytes, Matte8
+from smart_filter_workers.results import Bools, Bytes, Matte8
 from smart_filter_workers.stages.composite.filters import drawing
 from smart_filter_workers.stages.composite.filters.drawing import FilterVerdict
 
@@ -91,6 +90,6 @@ def draw(picture: Bytes, seen: drawing.Scene, name: str, **params: Scalar) -> Fi
     return drawing.load_plugin(name).draw(picture, seen, asked.parameters)
 
 
-def changed_pixels(before: Bytes, after: Bytes) -> NDArray[np.bool_]:
+def changed_pixels(before: Bytes, after: Bytes) -> Bools:
     """Return a mask of the pixels that differ, (H, W)."""
     return np.asarray((before != after).any(axis=-1))

@@ -83,7 +83,7 @@ def test_text_before_the_first_boundary_is_passed_over(
         ("filename*=iso-8859-1''%DF.jpg; filename=b.jpg", "ß.jpg"),
         ('filename="=?utf-8?B?w6Qvw7Y/LmpwZw==?="', "ä/ö?.jpg"),
         ('filename="=?utf-8?Q?=C3=A4_1?= =?utf-8?Q?.jpg?="', "ä 1.jpg"),
-        ('filename="=?utf-8?B?YS5qcGc=?="; filename*=utf-8\'\'Koala%C3%84.jpg', "KoalaÄ.jpg"),
+        ("filename=\"=?utf-8?B?YS5qcGc=?=\"; filename*=utf-8''Koala%C3%84.jpg", "KoalaÄ.jpg"),
         ('filename="; filename*=utf-8\'\'a.jpg"; name="photo"', "; filename*=utf-8''a.jpg"),
         ("filename*=utf-7''+AOQ-.jpg; filename=b.jpg", "b.jpg"),
         ('filename="=?nothing?B?w6Q=?="', "=?nothing?B?w6Q=?="),

@@ -2,7 +2,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.scalars import Scalar
 from smart_filter_shared.rating import SmileLevel
@@ -12,7 +11,7 @@ from smart_filter_tests.composite_jobs import HEIGHT, WIDTH, a_job, composite, d
 from smart_filter_tests.filter_scenes import a_face, a_picture, a_scene, changed_pixels, draw
 from smart_filter_tests.subjects import faces_showing
 from smart_filter_wire.findings import Eyes
-from smart_filter_workers.results import Matte8
+from smart_filter_workers.results import Bools, Matte8
 from smart_filter_workers.stages.composite import stage
 from smart_filter_workers.stages.composite.filters.drawing import FilterVerdict, Scene
 from smart_filter_workers.stages.composite.filters.plugins import caption
@@ -22,7 +21,7 @@ INSIDE, NEXT_TO_PERSON = a_face(120, 90, 16), a_face(30, 90, 12)
 NONE, MILD, HUGE = SmileLevel.NONE, SmileLevel.MILD, SmileLevel.HUGE
 
 
-def differing(seen: Scene, name: str, **params: Scalar) -> tuple[NDArray[np.bool_], FilterVerdict]:
+def differing(seen: Scene, name: str, **params: Scalar) -> tuple[Bools, FilterVerdict]:
     before = a_picture()
     after = before.copy()
     verdict = draw(after, seen, name, **params)

@@ -5,12 +5,11 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import Edge
 from smart_filter_shared.results import Face
 from smart_filter_tests.pictures import noise
-from smart_filter_workers.results import Matte8, Srgb8
+from smart_filter_workers.results import Bools, Matte8, Srgb8
 from smart_filter_workers.stages.composite import cleanup
 from smart_filter_workers.stages.composite.edges import (
     closed_form,
@@ -206,7 +205,7 @@ def a_sitter(*, hair: tuple[int, int, int] = HAIR, shirt: tuple[int, int, int]) 
     return photo
 
 
-def is_sitter(photo: Srgb8) -> NDArray[np.bool_]:
+def is_sitter(photo: Srgb8) -> Bools:
     return np.asarray((photo != WALL).any(axis=2))
 
 

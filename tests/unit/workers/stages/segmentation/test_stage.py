@@ -13,7 +13,7 @@ from smart_filter_shared.results import Face
 from smart_filter_tests.pictures import a_figure, noise, prepared_photo
 from smart_filter_wire.findings import PersonRole
 from smart_filter_workers.networks.coordinates import Square
-from smart_filter_workers.results import Matte8, PreparedPhoto, Segmentation, Srgb8
+from smart_filter_workers.results import Bools, Floats, Matte8, PreparedPhoto, Segmentation, Srgb8
 from smart_filter_workers.stages.segmentation import stage
 from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
 from smart_filter_workers.stages.segmentation.mattes.fusion import add_faces, remove_bystanders
@@ -129,13 +129,13 @@ def test_doubtful_parts_follow_their_surroundings(
 HEIGHT, WIDTH = 40, 60
 
 
-def column(left: int, right: int) -> NDArray[np.bool_]:
+def column(left: int, right: int) -> Bools:
     outline = np.zeros((HEIGHT, WIDTH), np.bool_)
     outline[10:30, left:right] = True
     return outline
 
 
-def matte_of(*outlines: NDArray[np.bool_]) -> Matte8:
+def matte_of(*outlines: Bools) -> Matte8:
     return np.where(np.logical_or.reduce(outlines), np.uint8(255), np.uint8(0))
 
 
@@ -291,7 +291,7 @@ def a_person(left: int, top: int, width: int, height: int, *, boxed: bool = Fals
     )
 
 
-def _halves(srgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _halves(srgb: NDArray[np.uint8]) -> Floats:
     """Find a person in the left four fifths of any picture."""
     seen = np.zeros(srgb.shape[:2], np.float32)
     seen[:, : srgb.shape[1] * 4 // 5] = 1
@@ -480,7 +480,7 @@ def test_thing_with_an_unsure_outline_is_looked_at_closely(
 ) -> None:
     seen: list[tuple[int, ...]] = []
 
-    def network(srgb: Srgb8) -> NDArray[np.float32]:
+    def network(srgb: Srgb8) -> Floats:
         seen.append(srgb.shape[:2])
         coverage = np.zeros(srgb.shape[:2], np.float32)
         coverage[margin:-margin, margin:-margin] = edge

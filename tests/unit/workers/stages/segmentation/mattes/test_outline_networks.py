@@ -5,12 +5,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import Edge, Recipe
 from smart_filter_tests.pictures import prepared_photo
 from smart_filter_workers.networks.coverage import isnet
-from smart_filter_workers.results import Matte8, PreparedPhoto, Srgb8
+from smart_filter_workers.results import Floats, Matte8, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation import stage
 from smart_filter_workers.stages.segmentation.mattes.outline_networks import (
     DOUBTED_BELOW,
@@ -65,20 +64,18 @@ class FakeNetworks:
         self.looks.append(("refiner", srgb.shape[:2]))
         return srgb[..., 0]
 
-    def segment_batch(
-        self, pictures: Sequence[Srgb8], *, side_px: int
-    ) -> list[NDArray[np.float32]]:
+    def segment_batch(self, pictures: Sequence[Srgb8], *, side_px: int) -> list[Floats]:
         self.looks.extend(("portrait", picture.shape[:2], side_px) for picture in pictures)
         return [picture[..., 0].astype(np.float32) / 255 for picture in pictures]
 
     def find_salient(self) -> Look | None:
         return self.look if self.has_salient else None
 
-    def glance(self, srgb: Srgb8) -> NDArray[np.float32]:
+    def glance(self, srgb: Srgb8) -> Floats:
         self.looks.append(("glance", srgb.shape[:2]))
         return srgb[..., 0].astype(np.float32) / 255
 
-    def look(self, srgb: Srgb8) -> NDArray[np.float32]:
+    def look(self, srgb: Srgb8) -> Floats:
         self.looks.append(("salient", srgb.shape[:2]))
         return srgb[..., 0].astype(np.float32) / 255
 
