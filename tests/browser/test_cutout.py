@@ -12,7 +12,6 @@ from browser.accessibility import assert_accessible
 from smart_filter_tests.browsing.page_errors import LINE_CUT, PageErrors
 from smart_filter_tests.browsing.photos import Photos
 from smart_filter_tests.browsing.pixels import (
-    Pixels,
     changed_share,
     mean_color,
     read_picture,
@@ -30,6 +29,7 @@ from smart_filter_tests.browsing.visitors import Visitor
 from smart_filter_tests.browsing.waits import wait_until
 from smart_filter_tests.pictures import encode
 from smart_filter_tests.proxy import Mode, Proxy
+from smart_filter_workers.results import Bytes
 
 # Behind the people.
 BLUE = (32, 96, 192)
@@ -522,7 +522,7 @@ def _expect_color(page: Page, point: tuple[int, int], color: tuple[float, float,
     wait_until(page, lambda: _away_from(screenshot(page, place), color) < SAME)
 
 
-def _expect_pixels(page: Page, point: tuple[int, int], pixels: Pixels) -> None:
+def _expect_pixels(page: Page, point: tuple[int, int], pixels: Bytes) -> None:
     """Wait until the window shows these pixels around a point of the photo."""
     place = _window(page, *point)
     wait_until(page, lambda: changed_share(pixels, screenshot(page, place)) == 0)
@@ -544,7 +544,7 @@ def _brush_width(page: Page) -> float:
     return float(page.locator("output").filter(has_text="px").inner_text().removesuffix(" px"))
 
 
-def _around(shown: Pixels, x: int, y: int, reach: int = 4) -> Pixels:
+def _around(shown: Bytes, x: int, y: int, reach: int = 4) -> Bytes:
     """Return a picture's pixels around a place."""
     return shown[y - reach : y + reach, x - reach : x + reach]
 
@@ -554,7 +554,7 @@ def _middle(box: list[float]) -> tuple[int, int]:
     return round(x + width / 2), round(y + height / 2)
 
 
-def _away_from(region: Pixels, color: tuple[float, float, float]) -> float:
+def _away_from(region: Bytes, color: tuple[float, float, float]) -> float:
     """Return the difference of the pixels' mean from a color, in levels."""
     return max(abs(a - b) for a, b in zip(mean_color(region), color, strict=True))
 

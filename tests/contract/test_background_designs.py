@@ -5,13 +5,12 @@ from functools import cache
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from smart_filter_shared.presets import PRESETS, SIDE_LIT_FAMILIES, Preset, thumbnails
 from smart_filter_workers import images
 from smart_filter_workers.backgrounds import library
 from smart_filter_workers.backgrounds.choice import color_layout
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Doubles, Srgb8
 
 LUMA = np.array([0.2126, 0.7152, 0.0722])  # ITU-R BT.709
 SIZE = {"width": 240, "height": 160}
@@ -32,7 +31,7 @@ def drawn(name: str, seed: int = 0, scale: int = 1) -> Srgb8:
     return library.draw(name, seed=seed, width=width, height=height)
 
 
-def blocks(picture: Srgb8, *, side: int) -> NDArray[np.float64]:
+def blocks(picture: Srgb8, *, side: int) -> Doubles:
     """Return the mean of each square of `side` pixels."""
     rows, columns = picture.shape[0] // side, picture.shape[1] // side
     squares = picture.astype(float).reshape(rows, side, columns, side, 3)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 import pytest
-from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from smart_filter_tests.pictures import noise
@@ -13,7 +12,7 @@ from smart_filter_workers.networks.coverage import isnet
 from smart_filter_workers.networks.coverage.coverage_network import CoverageNetwork
 from smart_filter_workers.networks.runtimes import onnx_network
 from smart_filter_workers.networks.runtimes.onnx_network import OnnxNetwork
-from smart_filter_workers.results import Floats
+from smart_filter_workers.results import Bytes, Floats
 
 SIDE_PX = 128
 # The name of each activation: its lowest and highest value on any picture.
@@ -102,7 +101,7 @@ def _resized(source: str, result: str, side_px: int, name: str) -> list[NodeProt
     ]
 
 
-def values(*pictures: NDArray[np.uint8]) -> Floats:
+def values(*pictures: Bytes) -> Floats:
     return isnet.FORM.scale_values(np.stack(pictures))
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.catalog.model_card import Offer
@@ -15,7 +14,7 @@ from smart_filter_tests.bench import Bench
 from smart_filter_tests.commands import Command
 from smart_filter_tests.serving import Api, an_api, serve_api
 from smart_filter_workers.networks.faces import expression
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Bytes, Srgb8
 from smart_filter_workers.stages.smile.models import expression as expression_model
 
 pytest.importorskip("keras", reason="no Keras here: the extra train brings it")
@@ -86,7 +85,7 @@ def labeled(api: Api, number: int) -> str:
     return job_id
 
 
-def pasted(crop: NDArray[np.uint8]) -> Srgb8:
+def pasted(crop: Bytes) -> Srgb8:
     """Return the portrait's picture with a drawn face in place of its own."""
     known = portrait.a_portrait(corrected_jobs.SIDE)
     square = expression.face_square(known.faces[0])

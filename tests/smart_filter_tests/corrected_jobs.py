@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from smart_filter_shared.config.settings import OutboundSettings
@@ -21,7 +20,7 @@ from smart_filter_tests.serving import Api
 from smart_filter_tests.unlocked_decoders import UnlockedDecoders
 from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.fetcher import Fetcher
-from smart_filter_workers.results import CompositeResult, Segmentation, Srgb8
+from smart_filter_workers.results import Bytes, CompositeResult, Segmentation, Srgb8
 from smart_filter_workers.stock.tenant_backgrounds import TenantBackgrounds
 from smart_filter_workers.system.lru_cache import LruCache
 
@@ -87,7 +86,7 @@ def correct(api: Api, job_id: str, **correction: Any) -> str:  # noqa: ANN401 - 
     return str(api.create(f"/v1/jobs/{job_id}/corrections", json=body)["id"])
 
 
-def correct_matte(api: Api, job_id: str, mask: NDArray[np.uint8], **more: object) -> str:
+def correct_matte(api: Api, job_id: str, mask: Bytes, **more: object) -> str:
     """Correct the matte to `mask`, (512, 512) uint8."""
     text = base64.b64encode(encode(Image.fromarray(mask), "PNG")).decode()
     return correct(api, job_id, kind="matte", stage="segmentation", mask=text, **more)

@@ -7,8 +7,9 @@ import httpx
 import numpy as np
 from playwright.sync_api import Locator, Page, expect
 
-from smart_filter_tests.browsing.pixels import Pixels, read_picture, screenshot
+from smart_filter_tests.browsing.pixels import read_picture, screenshot
 from smart_filter_tests.browsing.visitors import Visitor
+from smart_filter_workers.results import Bytes
 
 # The outputs that the studio requests.
 OUTPUTS = "image,cutout,matte,regions,thumbnail,faces,rating,printability"
@@ -80,17 +81,17 @@ def shape_of(page: Page) -> float:
     return width / height
 
 
-def picture_pixels(page: Page) -> Pixels:
+def picture_pixels(page: Page) -> Bytes:
     """Return the picture as the page shows it; all of it must be visible."""
     x, y, width, height = place_of(page)
     return screenshot(page, (round(x), round(y), round(width), round(height)))
 
 
-def photo_of(visitor: Visitor, job: dict[str, Any]) -> Pixels:
+def photo_of(visitor: Visitor, job: dict[str, Any]) -> Bytes:
     return read_picture(bytes_of(visitor, job["links"]["photo"]))
 
 
-def output_of(visitor: Visitor, job: dict[str, Any], name: str) -> Pixels:
+def output_of(visitor: Visitor, job: dict[str, Any], name: str) -> Bytes:
     return read_picture(bytes_of(visitor, job["outputs"][name]))
 
 
@@ -100,6 +101,6 @@ def bytes_of(visitor: Visitor, path: str) -> bytes:
     return answer.content
 
 
-def mean_difference(pixels: Pixels, other: Pixels) -> float:
+def mean_difference(pixels: Bytes, other: Bytes) -> float:
     """Return the mean difference of two pictures, in levels of 255."""
     return float(np.abs(pixels.astype(float) - other).mean())

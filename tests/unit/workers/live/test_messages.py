@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from PIL import Image
 
 from smart_filter_shared import live
@@ -35,7 +34,7 @@ from smart_filter_workers.live.connection import LatestSlot, ReceivedFrame
 from smart_filter_workers.live.session_registry import LiveMetrics, SessionRegistry
 from smart_filter_workers.live.shutter import FrameSummary, Shutter, SmilingFrame, summarize_frame
 from smart_filter_workers.live.smoothing import MatteSmoother
-from smart_filter_workers.results import Matte8, Photo, Srgb8
+from smart_filter_workers.results import Bytes, Matte8, Photo, Srgb8
 from smart_filter_workers.stages.segmentation.mattes.two_pass import Floats
 from unit.drawn_portrait import a_face
 
@@ -54,7 +53,7 @@ class SmallDecoder:
         width, height = self._size
         return Photo(np.zeros((height, width, 3), np.uint8), "jpg")
 
-    def decode_mask(self, content: bytes) -> NDArray[np.uint8]:
+    def decode_mask(self, content: bytes) -> Bytes:
         raise NotImplementedError
 
 

@@ -24,7 +24,7 @@ from smart_filter_tests.heic import (
 )
 from smart_filter_tests.pictures import chunk, encode
 from smart_filter_workers import images
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Bytes, Srgb8
 from unit.profiles import a_cmyk_profile, a_gray_profile, a_linear_profile
 
 WIDTH, HEIGHT = 16, 12
@@ -50,9 +50,7 @@ def levels_of(bits: int, channels: int) -> NDArray[np.uint16]:
     return np.stack(shapes[:channels], axis=-1)
 
 
-def reference(
-    samples: NDArray[np.uint16], bits: int, name: str, alpha: NDArray[np.uint8] | None
-) -> Srgb8:
+def reference(samples: NDArray[np.uint16], bits: int, name: str, alpha: Bytes | None) -> Srgb8:
     """Return the samples as sRGB on white; the profiles of the right color space are linear.
 
     Source: IEC 61966-2-1.
@@ -106,7 +104,7 @@ def png_cases() -> Iterator[object]:
 
 def a_png_case(
     color_type: int, bits: int, name: str, with_alpha: str
-) -> tuple[bytes, Srgb8, NDArray[np.uint8] | None]:
+) -> tuple[bytes, Srgb8, Bytes | None]:
     channels = 3 if color_type == COLOR else 1
     samples = levels_of(bits, channels)
     alpha = None
@@ -142,7 +140,7 @@ def a_png_case(
 # --- JPEG, WebP, AVIF, HEIC --------------------------------------------------------------
 
 
-def smooth(channels: int) -> NDArray[np.uint8]:
+def smooth(channels: int) -> Bytes:
     """Return a slow ramp, which lossy coding keeps."""
     ramp = np.linspace(20, 235, WIDTH, dtype=np.uint8)[None, :].repeat(HEIGHT, axis=0)
     return np.stack([ramp, ramp[:, ::-1], ramp, ramp][:channels], axis=-1)
@@ -206,7 +204,7 @@ QUARTERS_LEVELS[:24, :32], QUARTERS_LEVELS[:24, 32:] = (200, 30, 30), (30, 160, 
 QUARTERS_LEVELS[24:, 32:] = (30, 40, 190)
 
 
-def cmyk_reference(ink: NDArray[np.uint8], name: str) -> Srgb8:
+def cmyk_reference(ink: Bytes, name: str) -> Srgb8:
     """Return ink as sRGB: by LittleCMS with the profile for it, else by the share of white left."""
     if name != "CMYK":
         share = 1 - ink.astype(float) / 255
@@ -223,7 +221,7 @@ def cmyk_reference(ink: NDArray[np.uint8], name: str) -> Srgb8:
     ("content", "expected", "alpha", "levels"), [*png_cases(), *lossy_cases(), *heic_cases()]
 )
 def test_colors_and_alpha_are_those_of_the_formula(
-    content: bytes, expected: Srgb8, alpha: NDArray[np.uint8] | None, levels: int
+    content: bytes, expected: Srgb8, alpha: Bytes | None, levels: int
 ) -> None:
     photo = images.decode(content)
 

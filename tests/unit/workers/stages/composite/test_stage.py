@@ -33,6 +33,7 @@ from smart_filter_workers.backgrounds.library import Collection, DesignSource, S
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import (
+    Bytes,
     MatteDrawing,
     Photo,
     PreparedPhoto,
@@ -114,7 +115,7 @@ def test_people_leave_no_halo_on_the_blurred_background(strength: str) -> None:
     assert np.abs(seen[matte == 0] - [0, 60, 200]).max() <= 4
 
 
-def a_blurred_job(evidence: NDArray[np.uint8]) -> Inputs:
+def a_blurred_job(evidence: Bytes) -> Inputs:
     """Make a job that blurs noise, all of it in focus, and shows where people may be."""
     inputs = a_job("blur:1", format=Format.PNG)
     noise = np.random.default_rng(4).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
@@ -190,7 +191,7 @@ def test_people_who_are_placed_elsewhere_are_blurred_out_of_their_background() -
 @pytest.mark.parametrize("background", ["blur:0.01", "blur:1", "file"])
 @pytest.mark.parametrize("evidence", [None, np.zeros((1, 1), np.uint8)], ids=["drawn", "seen"])
 def test_photos_of_any_size_get_their_background(
-    size: tuple[int, int], background: str, evidence: NDArray[np.uint8] | None
+    size: tuple[int, int], background: str, evidence: Bytes | None
 ) -> None:
     width, height = size
     srgb = np.random.default_rng(8).integers(0, 256, (height, width, 3), dtype=np.uint8)
@@ -353,7 +354,7 @@ def test_removing_stroke_shows_the_background_within_a_soft_edge() -> None:
     assert np.any((profile > 20) & (profile < 235))
 
 
-def matte_with_chair(*strokes: Stroke) -> NDArray[np.uint8]:
+def matte_with_chair(*strokes: Stroke) -> Bytes:
     """Return the corrected matte of a model that takes a chair next to the person for a person.
 
     Shape (90, 120), half of the photo's.  The matte is faint around the chair.

@@ -3,7 +3,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.scalars import Scalar
 from smart_filter_shared.errors import NoPerson
@@ -13,7 +12,15 @@ from smart_filter_shared.results import Face
 from smart_filter_tests.pictures import a_figure, noise, prepared_photo
 from smart_filter_wire.findings import PersonRole
 from smart_filter_workers.networks.coordinates import Square
-from smart_filter_workers.results import Bools, Floats, Matte8, PreparedPhoto, Segmentation, Srgb8
+from smart_filter_workers.results import (
+    Bools,
+    Bytes,
+    Floats,
+    Matte8,
+    PreparedPhoto,
+    Segmentation,
+    Srgb8,
+)
 from smart_filter_workers.stages.segmentation import stage
 from smart_filter_workers.stages.segmentation.mattes.edges import refine_edges
 from smart_filter_workers.stages.segmentation.mattes.fusion import add_faces, remove_bystanders
@@ -291,7 +298,7 @@ def a_person(left: int, top: int, width: int, height: int, *, boxed: bool = Fals
     )
 
 
-def _halves(srgb: NDArray[np.uint8]) -> Floats:
+def _halves(srgb: Bytes) -> Floats:
     """Find a person in the left four fifths of any picture."""
     seen = np.zeros(srgb.shape[:2], np.float32)
     seen[:, : srgb.shape[1] * 4 // 5] = 1
