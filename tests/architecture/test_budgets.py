@@ -64,15 +64,15 @@ class Budget:
 
 SERVICE = ("api/*.py", "shared/*.py", "workers/*.py")
 BUDGETS = {
-    "service": Budget(497_651, count_tokens, SERVICE),
+    "service": Budget(497_792, count_tokens, SERVICE),
     "product": Budget(
-        684_493, count_tokens, (*SERVICE, *("client/*.py", "deploy/*.py", "training/*.py"))
+        684_673, count_tokens, (*SERVICE, *("client/*.py", "deploy/*.py", "training/*.py"))
     ),
     "training": Budget(69_151, count_tokens, ("training/*.py",)),
-    "tests": Budget(629_971, count_tokens, ("tests/*.py",)),
+    "tests": Budget(630_199, count_tokens, ("tests/*.py",)),
     "benchmarks": Budget(76_346, count_tokens, ("benchmarks/*.py",)),
     # `make openapi` writes docs/problems from the code.
-    "docs, words": Budget(70_303, count_words, ("docs/*.md", ":!docs/problems")),
+    "docs, words": Budget(70_341, count_words, ("docs/*.md", ":!docs/problems")),
     "changelog, words": Budget(1_773, count_words, ("CHANGELOG.md",)),
 }
 

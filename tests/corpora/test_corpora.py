@@ -17,11 +17,11 @@ from typing import Final
 import numpy as np
 import pi_heif
 import pytest
-from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
 from smart_filter_shared.errors import Poison, UnusablePhoto
 from smart_filter_workers.decoder.pool import DecoderPool
+from smart_filter_workers.results import Bytes
 
 ARCHIVES: Final = Path(__file__).with_name("archives.txt")
 # Other formats that Pillow opens are refused by their names.
@@ -125,7 +125,7 @@ def compare(decoder: DecoderPool, content: bytes) -> Outcome:
     return Outcome.EQUAL if are_near(ours, reference) else Outcome.DIFFERENT
 
 
-def are_near(ours: NDArray[np.uint8], reference: NDArray[np.uint8]) -> bool:
+def are_near(ours: Bytes, reference: Bytes) -> bool:
     """Return whether two pictures differ by no more than rounding of color conversions does."""
     if ours.shape != reference.shape:
         return False
@@ -133,7 +133,7 @@ def are_near(ours: NDArray[np.uint8], reference: NDArray[np.uint8]) -> bool:
     return bool(np.percentile(difference, 99) <= 3 and difference.mean() <= 1)
 
 
-def srgb_of(image: Image.Image) -> NDArray[np.uint8]:
+def srgb_of(image: Image.Image) -> Bytes:
     """Return the picture as Pillow decodes, turns and converts it, on white."""
     image.load()
     icc, gamma = image.info.get("icc_profile"), image.info.get("gamma")

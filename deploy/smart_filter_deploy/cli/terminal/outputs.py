@@ -182,8 +182,14 @@ def output_stem(photo: PurePath) -> str:
 def format_from_name(destination: str | None, recipe: Recipe) -> Format | None:
     """Return the format of a file name's extension, or None.
 
-    recipe: may name the format.  Raises click.UsageError when it names another one.
+    recipe: may name the format.  Raises click.UsageError when it names another one, and for two
+        outputs to standard output.
     """
+    if destination == DASH and "," in ",".join(recipe.get("outputs") or ()):
+        raise click.BadParameter(
+            "standard output takes one output: leave the others out, or name a folder",
+            param_hint="-o",
+        )
     suffix_format = (
         None if destination is None else _FORMAT_OF_SUFFIX.get(Path(destination).suffix.lower())
     )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from smart_filter_shared.errors import ImageUnreadable, UnsupportedMedia
 from smart_filter_shared.security import photo_header
 from smart_filter_workers import images
+from smart_filter_workers.results import Bytes
 
 WHITE_IS_0, BLACK_IS_0, COLOR, PALETTE, INK, YCBCR, LAB = 0, 1, 2, 3, 5, 6, 8
 COMPRESSION, BIT_ORDER, PLANES, COLOR_MAP, EXTRA, FORMAT = 259, 266, 284, 320, 338, 339
@@ -88,11 +89,11 @@ IN_YCBCR = np.stack([LUMA, *CHROMA], axis=-1).round().clip(0, 255).astype(np.uin
 GRAY_IN_LAB = np.zeros_like(RGB) + np.array([128, 0, 0], np.uint8)
 
 
-def deep(levels: NDArray[np.uint8], order: str = "<") -> NDArray[np.generic]:
+def deep(levels: Bytes, order: str = "<") -> NDArray[np.generic]:
     return (levels.astype(np.uint16) * 257).astype(f"{order}u2")
 
 
-def joined(*samples: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def joined(*samples: Bytes) -> Bytes:
     return np.concatenate(samples, axis=-1)
 
 
@@ -252,9 +253,7 @@ PHOTO = page(RGB, COLOR, {254: 0})
     ],
     ids=["first page", "second", "third", "only a thumbnail", "too many"],
 )
-def test_photo_is_the_first_page_that_is_no_thumbnail(
-    pages: list[Page], expected: NDArray[np.uint8]
-) -> None:
+def test_photo_is_the_first_page_that_is_no_thumbnail(pages: list[Page], expected: Bytes) -> None:
     content = write_tiff(*pages)
 
     header = photo_header.read_header(io.BytesIO(content))

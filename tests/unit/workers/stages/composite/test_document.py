@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import cv2
 import numpy as np
@@ -28,6 +28,7 @@ from smart_filter_workers.results import (
 from smart_filter_workers.stages.composite.document import head_frame, print_sheet
 from smart_filter_workers.stages.composite.document.checks import measure_blocks
 from smart_filter_workers.stages.composite.document.head_frame import HeadSpan
+from smart_filter_workers.stages.composite.document.skin import measure_skin
 from unit.drawn_portrait import a_face, a_portrait
 
 ROWS = document_photos()
@@ -246,6 +247,27 @@ def test_sheet_is_an_output() -> None:
     assert made.image is None
     assert made.sheet is not None
     assert made.sheet.format == "jpg"
+
+
+@pytest.mark.parametrize(
+    ("part", "color", "found"),
+    [
+        ("", "200 150 130", ""),
+        ("brow", "90 65 55", "is_uneven"),
+        ("lips", "120 160 200", "hides_mouth"),
+        ("lips", "30 30 30", "hides_mouth"),
+        ("", "120 150 80", "is_tinted hides_mouth"),
+    ],
+)
+def test_face_shows_its_skin(part: str, color: str, found: str) -> None:
+    face = a_face(x=420, y=260, width=260)
+    srgb = np.full((700, 1100, 3), (200, 150, 130), np.uint8)
+    (_, eyes), (_, mouth) = face.landmarks[0], face.landmarks[3]
+    rows = {"brow": slice(int(eyes)), "lips": slice(int(mouth) - 20, None)}.get(part, slice(None))
+    srgb[rows] = color.split()
+
+    skin = asdict(measure_skin(srgb, face))
+    assert [name for name, is_so in skin.items() if is_so] == found.split()
 
 
 def test_blocks_of_a_strong_compression_are_measured() -> None:

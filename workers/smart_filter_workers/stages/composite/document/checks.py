@@ -23,6 +23,7 @@ from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import SEEN_LEVEL, EncodedFile, Matte8, Srgb8, Srgba8
 from smart_filter_workers.stages.composite.cleanup import is_covered
 from smart_filter_workers.stages.composite.document import head_frame
+from smart_filter_workers.stages.composite.document.skin import Skin, measure_skin
 from smart_filter_workers.stages.composite.printability import verdicts
 
 PASS, FAIL, UNSURE, ASK = CheckVerdict
@@ -60,6 +61,7 @@ GRAY_FACE: Final = 4.0
 # A smaller face shows nothing to measure; its enlarging fails.
 _LEAST_FACE_PX: Final = 16
 _TOLERANCE_MM: Final = 0.05
+_TINTED: Final = "Take the photo in daylight, with nothing before the face."
 # What to do about each check that does not pass.
 _REMEDIES: Final = {
     **dict.fromkeys(("head_height", "eye_line", "room_above"), "Measure it in the print."),
@@ -72,7 +74,7 @@ _REMEDIES: Final = {
     "yaw": "Look straight ahead, not aside.",
     "pitch": "Hold the chin neither up nor down; the camera belongs at eye level.",
     "eyes": "Open both, and take off glasses, or turn the light so that they do not shine.",
-    "mouth": "Close the mouth, and do not smile.",
+    "mouth": "Close the mouth, do not smile, and leave nothing before it.",
     "even_light": "Light the face evenly from the front.",
     "exposure": "Take the photo in more light, without a flash on the skin.",
     "sharpness": "Hold the camera still, and focus on the eyes.",
@@ -125,12 +127,13 @@ class Portrait:
         matte: (H, W) uint8, the people in the picture; None where it was not made.
         Raises DocumentRefused when a pass is required, and it is none.
         """
+        skin = None if self.face is None else measure_skin(photo_srgb, self.face)
         checks = [
             _check_faces(self.faces, self.near),
             *_check_places(self, frame),
             *_check_shoulders(self.span, frame, photo_srgb, matte),
-            *_check_pose(self),
-            *_check_light(self, photo_srgb, frame.scale),
+            *_check_pose(self, skin),
+            *_check_light(self, skin, photo_srgb, frame.scale),
             *_check_background(self.document, picture, matte),
             *_ask(self.document),
             *_check_file(self.document, file),
@@ -297,7 +300,7 @@ def _check_shoulders(
     yield _make("shoulders_inside", verdict, measured, "whole")
 
 
-def _check_pose(seen: Portrait) -> Iterator[DocumentCheck]:
+def _check_pose(seen: Portrait, skin: Skin | None) -> Iterator[DocumentCheck]:
     """Yield the checks of the head's turn, the eyes and the mouth."""
     head = seen.head
     for name, limits in (("roll", ROLL), ("yaw", YAW), ("pitch", PITCH)):
@@ -309,8 +312,9 @@ def _check_pose(seen: Portrait) -> Iterator[DocumentCheck]:
     if states == (True, True) or False in states:
         verdict, measured = (FAIL, "closed") if False in states else (PASS, "open")
     yield _make("eyes", verdict, measured, "open")
-    if seen.document.neutral:
-        yield _check_mouth(seen.smile, head)
+    is_hidden = skin is not None and skin.hides_mouth
+    if seen.document.neutral or is_hidden:
+        yield _check_mouth(None if is_hidden else seen.smile, head)
 
 
 def _check_mouth(smile: Smile | None, head: Head | None) -> DocumentCheck:
@@ -324,11 +328,13 @@ def _check_mouth(smile: Smile | None, head: Head | None) -> DocumentCheck:
     return _make("mouth", verdict, f"{opened}, {smiles}", limit)
 
 
-def _check_light(seen: Portrait, photo_srgb: Srgb8, scale: float) -> Iterator[DocumentCheck]:
+def _check_light(
+    seen: Portrait, of_skin: Skin | None, photo_srgb: Srgb8, scale: float
+) -> Iterator[DocumentCheck]:
     """Yield the checks of light, exposure, sharpness, compression and color of the face."""
     face = seen.face
     measured = None if face is None else measure_face(photo_srgb, photo_srgb, face)
-    if face is None or measured is None:
+    if face is None or measured is None or of_skin is None:
         return
     x, y, width, height = (max(0, int(side)) for side in face.box)
     skin = photo_srgb[y : y + height + 1, x : x + width + 1]
@@ -339,7 +345,9 @@ def _check_light(seen: Portrait, photo_srgb: Srgb8, scale: float) -> Iterator[Do
     halves = sorted((float(gray[:, :middle].mean()), float(gray[:, middle:].mean())))
     darker = 1 - halves[0] / max(1.0, halves[1])
     limit = f"at most {DARKER_HALF[0]:.0%}"
-    yield _make("even_light", _grade(darker, DARKER_HALF), f"one half {darker:.0%} darker", limit)
+    verdict = _worst(_grade(darker, DARKER_HALF), UNSURE if of_skin.is_uneven else PASS)
+    differs = ", brow unlike the cheeks" if of_skin.is_uneven else ""
+    yield _make("even_light", verdict, f"one half {darker:.0%} darker{differs}", limit)
     levels = measured.levels
     is_dark = levels.brightest < verdicts.DIM_BELOW or levels.brightness < DARK_FACE
     is_burnt = levels.bright > verdicts.GLARE_ABOVE
@@ -356,6 +364,8 @@ def _check_light(seen: Portrait, photo_srgb: Srgb8, scale: float) -> Iterator[Do
     yield _make("compression", _grade(blocks, BLOCKS), f"blocks {blocks:.2f}", limit)
     if not seen.document.gray and float(np.ptp(skin, axis=2).mean()) < GRAY_FACE:
         yield _make("color", FAIL, "black and white", "in color")
+    if of_skin.is_tinted:
+        yield _make("color", UNSURE, "the cheeks have no skin's color", "in color", _TINTED)
 
 
 def measure_blocks(gray: np.ndarray) -> float:

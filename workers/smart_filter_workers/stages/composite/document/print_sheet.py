@@ -14,6 +14,7 @@ PAPERS_MM: Final = {Sheet.CM_10X15: (100, 150), Sheet.IN_4X6: (101.6, 152.4), Sh
 _BORDER_MM: Final = 4.0
 _GAP_MM: Final = 2.0
 _MARK_MM: Final = 1.5
+_LINE_MM: Final = 0.15
 _GRAY: Final = 96
 
 
@@ -33,15 +34,15 @@ def draw(pixels: Srgb8, document: DocumentPhoto, paper: Sheet) -> Srgb8:
     photo_height, photo_width = pixels.shape[:2]
     left = (sheet.shape[1] - (columns - 1) * step_x - photo_width) // 2
     top = (sheet.shape[0] - (rows - 1) * step_y - photo_height) // 2
-    mark = round(_MARK_MM * per_mm)
+    mark, thick = round(_MARK_MM * per_mm), max(1, round(_LINE_MM * per_mm))
     for x in (left + column * step_x for column in range(columns)):
         for y in (top + row * step_y for row in range(rows)):
             right, bottom = x + photo_width, y + photo_height
             # Ticks beyond the corners, which the neighboring photos cover where they reach.
-            for line in (y, bottom - 1):
-                sheet[line, max(0, x - mark) : right + mark] = _GRAY
-            for line in (x, right - 1):
-                sheet[max(0, y - mark) : bottom + mark, line] = _GRAY
+            for line in (y, bottom - thick):
+                sheet[line : line + thick, max(0, x - mark) : right + mark] = _GRAY
+            for line in (x, right - thick):
+                sheet[max(0, y - mark) : bottom + mark, line : line + thick] = _GRAY
             sheet[y:bottom, x:right] = pixels
     return sheet
 
