@@ -28,9 +28,6 @@ _SOCKET = _FOLDER / "socket"
 app = FastAPI()
 queue = Celery(broker=f"redis+socket://{_SOCKET}", backend=f"redis+socket://{_SOCKET}")
 queue.conf.update(
-    task_serializer="pickle",
-    result_serializer="pickle",
-    accept_content=["pickle"],
     task_acks_late=True,
     task_reject_on_worker_lost=True,
     worker_prefetch_multiplier=1,
@@ -45,7 +42,7 @@ def load(**_: object) -> None:
     _cut_out = BareCutOut(Path(os.environ["WEIGHTS"]))
 
 
-@queue.task
+@queue.task(name="cut_out")  # the worker imports this module by another name
 def cut_out(photo: bytes) -> bytes:
     """Return the cut-out as a PNG."""
     assert _cut_out is not None
