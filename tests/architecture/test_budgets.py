@@ -70,7 +70,7 @@ BUDGETS = {
     ),
     "training": Budget(69_151, count_tokens, ("training/*.py",)),
     "tests": Budget(630_199, count_tokens, ("tests/*.py",)),
-    "benchmarks": Budget(76_346, count_tokens, ("benchmarks/*.py",)),
+    "benchmarks": Budget(76_337, count_tokens, ("benchmarks/*.py",)),
     # `make openapi` writes docs/problems from the code.
     "docs, words": Budget(70_341, count_words, ("docs/*.md", ":!docs/problems")),
     "changelog, words": Budget(1_773, count_words, ("CHANGELOG.md",)),
