@@ -14,7 +14,7 @@ from benchmarks import service
 from benchmarks.figures import Figure
 from benchmarks.paired import NoFigures, Server
 
-# Photos that are sent by so many clients at once.
+# Photos that are sent by this number of clients at once.
 _PHOTOS: Final[Mapping[int, int]] = {1: 24, 8: 96, 64: 192}
 _AT_THE_KILL: Final = 8
 
@@ -42,7 +42,7 @@ def measure(name: str, server: Server) -> list[Figure]:
 def count_lost(name: str, server: Server) -> Figure:
     """Return how many of the photos in flight get no picture when the busiest process is killed.
 
-    The server restarts it or does not, as it is made; nobody sends a photo again.
+    The server restarts it or does not, as it is made; no photo is sent again.
     """
     before = service.processor_seconds_by_process(server.pid)
     with ThreadPoolExecutor(_AT_THE_KILL) as pool:

@@ -69,7 +69,7 @@ BUDGETS = {
         684_673, count_tokens, (*SERVICE, *("client/*.py", "deploy/*.py", "training/*.py"))
     ),
     "training": Budget(69_151, count_tokens, ("training/*.py",)),
-    "tests": Budget(630_199, count_tokens, ("tests/*.py",)),
+    "tests": Budget(630_222, count_tokens, ("tests/*.py",)),
     "benchmarks": Budget(76_337, count_tokens, ("benchmarks/*.py",)),
     # `make openapi` writes docs/problems from the code.
     "docs, words": Budget(70_341, count_words, ("docs/*.md", ":!docs/problems")),
