@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.opencv import cv2
+from smart_filter_workers.results import Bools
 
 _CONNECTIVITY = 8  # pixels that touch at a corner are of one part
 
 
-def label_parts(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
+def label_parts(mask: Bools) -> tuple[NDArray[np.int32], int]:
     """Return the number of each pixel's part, (H, W) int32, and how many numbers there are.
 
     mask: (H, W).  The number 0 is everything outside of the mask.
@@ -28,7 +29,7 @@ def measure_areas(labels: NDArray[np.int32], count: int) -> NDArray[np.int64]:
     return np.bincount(labels.reshape(-1), minlength=count)
 
 
-def locate_parts(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def locate_parts(mask: Bools) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Return the number of each pixel's part, (H, W) int32, and the place of each part.
 
     mask: (H, W).  The places are (n, 5) int32: left, top, width, height and area in pixels; the

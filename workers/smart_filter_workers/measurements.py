@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.results import Face
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Floats, Srgb8
+from smart_filter_workers.results import Bytes, Floats, Srgb8
 
 FACE_PX: Final = 160
 # Narrower faces have too few edges to measure blur.
@@ -102,7 +101,7 @@ def measure_face(photo_srgb: Srgb8, proxy_srgb: Srgb8, face: Face) -> FaceMeasur
     )
 
 
-def measure_blur(gray: NDArray[np.uint8], *, noise: float) -> float:
+def measure_blur(gray: Bytes, *, noise: float) -> float:
     """Return the blur of a picture's edges in pixels, in the worse direction.
 
     gray: (h, w) uint8, luma; noise: its deviation in levels.  The worse direction counts because
@@ -120,7 +119,7 @@ def measure_blur(gray: NDArray[np.uint8], *, noise: float) -> float:
     )
 
 
-def measure_noise(gray: NDArray[np.uint8], *, block_px: int = NOISE_BLOCK_PX) -> float:
+def measure_noise(gray: Bytes, *, block_px: int = NOISE_BLOCK_PX) -> float:
     """Return the noise's deviation in levels of 255, by the quietest quarter of its blocks.
 
     gray: (h, w) uint8, luma.  Fully black or white blocks show no noise and count only when
@@ -202,7 +201,7 @@ def _squared_slope(luma: Floats, axis: int) -> Floats:
     return slope * slope
 
 
-def measure_levels(gray: NDArray[np.uint8], srgb: Srgb8 | None = None) -> Levels:
+def measure_levels(gray: Bytes, srgb: Srgb8 | None = None) -> Levels:
     """Return the levels of a picture of at least one pixel.
 
     gray: (h, w) uint8, luma; srgb: (h, w, 3) uint8, the same picture; None if only gray is known.

@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 from smart_filter_workers import images
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import shrink
-from smart_filter_workers.results import HALF_LEVEL, SEEN_LEVEL, EncodedFile, Matte8, Srgb8
+from smart_filter_workers.results import (
+    HALF_LEVEL,
+    SEEN_LEVEL,
+    Bytes,
+    Doubles,
+    EncodedFile,
+    Matte8,
+    Srgb8,
+)
 
 # Longest side of the map. Finer maps take longer, and the edge is learned again from the photo.
 MAP_PX: Final = 512
@@ -52,7 +60,7 @@ class PhotoRegions:
     small: Labels
     part_of: Labels
 
-    def numbers_at(self, points_01: NDArray[np.float64]) -> Labels:
+    def numbers_at(self, points_01: Doubles) -> Labels:
         """Return the numbers of the small regions at points, (k, 2) x and y in shares, 0..1."""
         height, width = self.small.shape
         x, y = np.minimum((points_01 * (width, height)).astype(np.int32), (width - 1, height - 1)).T
@@ -115,7 +123,7 @@ def _split(labels: Labels) -> Labels:
     return np.minimum(areas - 1, MAX_REGIONS - 1)
 
 
-def _find_sides(coverage: Matte8) -> NDArray[np.uint8]:
+def _find_sides(coverage: Matte8) -> Bytes:
     """Return the side of the matte that each pixel lies on.
 
     What shows through by half is a side of its own: it is a leftover or a lost part, whose
@@ -126,7 +134,7 @@ def _find_sides(coverage: Matte8) -> NDArray[np.uint8]:
     return np.where(wide > 0, np.uint8(HALF), (coverage > HALF_LEVEL) * np.uint8(INSIDE))
 
 
-def _group(small: Labels, lab: Srgb8, coverage: Matte8, sides: NDArray[np.uint8]) -> Labels:
+def _group(small: Labels, lab: Srgb8, coverage: Matte8, sides: Bytes) -> Labels:
     """Return the part of each small region, numbered from 0.
 
     Source: Felzenszwalb and Huttenlocher 2004, "Efficient graph-based image segmentation", on
@@ -153,7 +161,7 @@ def _group(small: Labels, lab: Srgb8, coverage: Matte8, sides: NDArray[np.uint8]
     return np.unique(part, return_inverse=True)[1].astype(np.int32)
 
 
-def _join(pairs: Labels, gaps: NDArray[np.float64], shares: NDArray[np.float64]) -> Labels:
+def _join(pairs: Labels, gaps: Doubles, shares: Doubles) -> Labels:
     """Return for each region the number of one of its part; pairs that differ least join first."""
     sets = _Sets(shares.size)
     # Plain lists: a NumPy scalar takes ten times as long.

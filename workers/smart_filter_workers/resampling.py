@@ -6,12 +6,11 @@ Pictures that people look at in detail are made smaller by area.
 from typing import Final, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Floats, Srgb8
+from smart_filter_workers.results import Bytes, Floats, Srgb8
 
-Pixels = TypeVar("Pixels", NDArray[np.uint8], Floats)
+Pixels = TypeVar("Pixels", Bytes, Floats)
 
 # Above this number of pixels one linear step is near enough to the mean by area, if it makes each
 # side shorter by a factor from _NEARLY_HALF to 2, at which it reads almost every pixel. A factor of

@@ -21,7 +21,6 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
@@ -55,6 +54,7 @@ from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import (
     RESULT_TYPES,
+    Bytes,
     EncodedFile,
     Matte8,
     MatteDrawing,
@@ -268,7 +268,7 @@ class ArtifactStore:
         except (ImageUnreadable, ImageTooLarge, Poison) as error:
             raise type(error)(f"the background file: {error}") from error
 
-    def _logo(self, job: JobRow, decoder: Decoder) -> NDArray[np.uint8] | None:
+    def _logo(self, job: JobRow, decoder: Decoder) -> Bytes | None:
         if not PICTURE_OUTPUTS & set(job.recipe.outputs):
             return None
         return self._backgrounds.logo(job.tenant, job.recipe.logo, decoder)

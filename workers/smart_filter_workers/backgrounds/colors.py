@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.opencv import cv2
+from smart_filter_workers.results import Bytes
 from smart_filter_workers.srgb import decode_curve, encode_curve
 
 # (..., 3) float32, RGB; each function states whether gamma-coded 0..255 or linear light 0..1.
@@ -99,7 +100,7 @@ def srgb_to_linear(coded: Colors) -> Colors:
     return decode_curve(coded / np.float32(255)).astype(np.float32)
 
 
-def picture_to_linear(srgb: NDArray[np.uint8]) -> Colors:
+def picture_to_linear(srgb: Bytes) -> Colors:
     """Return linear light 0..1 of a picture, (H, W, 3) uint8 sRGB."""
     return cv2.LUT(srgb, _linear_levels()).astype(np.float32, copy=False)
 
@@ -123,7 +124,7 @@ def _coded_levels() -> NDArray[np.float32]:
     return (255 * encode_curve(np.linspace(0, 1, _LIGHT_STEPS))).astype(np.float32)
 
 
-def apply_curves(curves: NDArray[np.uint8] | None, srgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def apply_curves(curves: Bytes | None, srgb: Bytes) -> Bytes:
     """Return pixels, (h, w, 3), with levels mapped through curves, (256, 3); None: as they are."""
     return srgb if curves is None else np.asarray(cv2.LUT(srgb, curves[np.newaxis]), np.uint8)
 

@@ -4,12 +4,11 @@ import functools
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_workers.backgrounds import colors
 from smart_filter_workers.backgrounds.colors import Colors
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Floats
+from smart_filter_workers.results import Doubles, Floats
 
 # Light lost in the corners, chosen by looking: a fast portrait lens loses two to three times this.
 VIGNETTE: Final = 0.16
@@ -78,7 +77,7 @@ def empty_layer(shape: tuple[int, ...]) -> Colors:
     return np.zeros((*shape[:2], 4), np.float32)
 
 
-def fill(layer: Colors, points: NDArray[np.float64], light: Colors) -> None:
+def fill(layer: Colors, points: Doubles, light: Colors) -> None:
     """Fill a polygon, (N, 2) x and y in pixels, with linear light, in place."""
     color = (*map(float, light), 1.0)
     cv2.fillPoly(layer, [np.round(points * 16).astype(np.int32)], color, shift=4)

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.results import Face
 from smart_filter_wire.formats import FaceBox
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Bytes, Doubles, Srgb8
 
 # Longest side on which features are found: a hand moves a camera by many pixels, so a third of a
 # pixel here is enough to begin with.
@@ -52,7 +51,7 @@ class Window:
 class Alignment:
     """The homography, (3, 3) float64, from pixels of a shot to pixels of the base."""
 
-    matrix: NDArray[np.float64]
+    matrix: Doubles
 
     def move(self, face: Face) -> Face:
         """Return a face at its place in the base."""
@@ -117,12 +116,12 @@ class Aligner:
         alignment = Alignment(np.linalg.inv(grow) @ matrix @ grow)
         return alignment if _is_small(alignment.matrix, self._shape) else MOVED_CAMERA
 
-    def _shrink(self, srgb: Srgb8) -> NDArray[np.uint8]:
+    def _shrink(self, srgb: Srgb8) -> Bytes:
         gray = cv2.cvtColor(srgb, cv2.COLOR_RGB2GRAY)
         size = {"fx": self._scale, "fy": self._scale}
         return np.asarray(cv2.resize(gray, None, **size, interpolation=cv2.INTER_AREA), np.uint8)
 
-    def _mask_still(self, size: tuple[int, ...], faces: Sequence[FaceBox]) -> NDArray[np.uint8]:
+    def _mask_still(self, size: tuple[int, ...], faces: Sequence[FaceBox]) -> Bytes:
         still = np.full(size, 255, np.uint8)
         for x, y, width, height in faces:
             corners = [(x - width / 4) * self._scale, (y - height / 4) * self._scale]
@@ -131,7 +130,7 @@ class Aligner:
         return still
 
 
-def _is_small(matrix: NDArray[np.float64], size: tuple[int, ...]) -> bool:
+def _is_small(matrix: Doubles, size: tuple[int, ...]) -> bool:
     height, width = size[:2]
     corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float64)
     moved = cv2.perspectiveTransform(corners[np.newaxis], matrix)[0]

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.best_shot import AlbumFace, Term
 from smart_filter_shared.results import Face
@@ -18,7 +17,7 @@ from smart_filter_wire.findings import Eyes, TakePerson, TakeReport, TakeSwap
 from smart_filter_workers.best_take.alignment import Aligner, Alignment, Window
 from smart_filter_workers.best_take.seams import replace_region
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Bytes, Srgb8
 
 # How far, in widths of the face, a head may be from its place in the base: farther, the neck would
 # not fit.
@@ -258,7 +257,7 @@ def _surround(faces: Sequence[Face], size: tuple[int, ...]) -> Window:
 
 def _head_region(
     window: Window, heads: tuple[Face, Face], neighbors: Sequence[Face]
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | None:
+) -> tuple[Bytes, Bytes] | None:
     """Return where another shot may be shown, and where it must, (H, W) uint8 0 or 255.
 
     None when another head is in the way.
@@ -275,9 +274,7 @@ def _head_region(
     return allowed & ~forbidden, core
 
 
-def _draw(
-    mask: NDArray[np.uint8], window: Window, face: Face, reach: tuple[float, float, float]
-) -> None:
+def _draw(mask: Bytes, window: Window, face: Face, reach: tuple[float, float, float]) -> None:
     """Draw an ellipse around a face with these reaches to its sides, up and down, in widths."""
     x, y, width, height = face.box
     wide, up, down = reach

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from smart_filter_shared.child_processes.python_child import ChildDied, Limit, PythonChild
@@ -40,7 +39,7 @@ from smart_filter_workers.decoder.answers import (
     pack_message,
 )
 from smart_filter_workers.decoder.turns import RESERVED, DecoderTurns, Requester, Turn
-from smart_filter_workers.results import Photo
+from smart_filter_workers.results import Bytes, Photo
 
 # A child starts in less than a second; a busy machine may need many.
 _START_SECONDS: Final = 60.0
@@ -62,7 +61,7 @@ class Decoder(Protocol):
         """Return a photo, as `images.decode` does."""
         ...
 
-    def decode_mask(self, content: bytes) -> NDArray[np.uint8]:
+    def decode_mask(self, content: bytes) -> Bytes:
         """Return a mask, (H, W) uint8, as `images.decode_mask` does."""
         ...
 
@@ -124,7 +123,7 @@ class DecoderPool:
         """
         return self._ask(content, requester or Requester(), kind="photo")
 
-    def decode_mask(self, content: bytes, requester: Requester | None = None) -> NDArray[np.uint8]:
+    def decode_mask(self, content: bytes, requester: Requester | None = None) -> Bytes:
         """Return an uploaded mask, (H, W) uint8; see `images.decode_mask`.
 
         Raises what `decode` raises.
@@ -246,7 +245,7 @@ class _RequesterDecoder:
         """Return a photo; see `DecoderPool.decode`."""
         return self.pool.decode(content, self.requester)
 
-    def decode_mask(self, content: bytes) -> NDArray[np.uint8]:
+    def decode_mask(self, content: bytes) -> Bytes:
         """Return a mask; see `DecoderPool.decode_mask`."""
         return self.pool.decode_mask(content, self.requester)
 
@@ -333,12 +332,12 @@ class _Child:
             answer.quantum,
         )
 
-    def _receive_pixels(self, limit: Limit, *shape: int) -> NDArray[np.uint8]:
+    def _receive_pixels(self, limit: Limit, *shape: int) -> Bytes:
         pixels = self._receive(math.prod(shape), limit)
         pixels.flags.writeable = False
         return pixels.reshape(shape)
 
-    def _receive(self, size: int, limit: Limit) -> NDArray[np.uint8]:
+    def _receive(self, size: int, limit: Limit) -> Bytes:
         """Return the next bytes of the child, (size,).
 
         Raises ChildDied, Poison, and what `limit.check` raises.

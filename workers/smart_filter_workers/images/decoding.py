@@ -24,7 +24,7 @@ from smart_filter_workers.images.metadata.code_points import ColorDescription
 from smart_filter_workers.images.metadata.icc_profiles import flatten_to_srgb, to_srgb
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import apply_orientation
-from smart_filter_workers.results import Matte8, Photo, Srgb8
+from smart_filter_workers.results import Bytes, Matte8, Photo, Srgb8
 
 # Names of Pillow, and of results.
 _PILLOW_FORMATS: Final = {
@@ -115,7 +115,7 @@ def _decode_avif(content: bytes) -> Photo:
     return _photo(pixels, format_, about.exif, orientation=orientation, alpha=alpha)
 
 
-def decode_mask(content: bytes) -> NDArray[np.uint8]:
+def decode_mask(content: bytes) -> Bytes:
     """Return an uploaded mask, (H, W) uint8: a gray PNG whose levels are coverage, not light.
 
     The levels are unchanged by any gamma in the file.

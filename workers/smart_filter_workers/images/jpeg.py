@@ -19,10 +19,10 @@ from typing import Final
 
 import numpy as np
 import simplejpeg
-from numpy.typing import NDArray
 
 from smart_filter_shared.errors import ImageUnreadable
 from smart_filter_workers.images.metadata.exif import EXIF_PREFIX
+from smart_filter_workers.results import Bytes
 
 SIGNATURE: Final = b"\xff\xd8\xff"
 # A progressive JPEG consists of scans, usually ten. A scan of a few bytes can cost much time, so
@@ -104,7 +104,7 @@ def read_header(content: bytes) -> Header:
     return header
 
 
-def decode(content: bytes, header: Header) -> NDArray[np.uint8]:
+def decode(content: bytes, header: Header) -> Bytes:
     """Return the pixels, (H, W) or (H, W, channels) uint8, of the header's size and mode.
 
     CMYK is returned as ink: 255 is full ink, however the file stores it.
@@ -127,7 +127,7 @@ def decode(content: bytes, header: Header) -> NDArray[np.uint8]:
     return pixels
 
 
-def _decompress(content: bytes, space: str, buffer: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _decompress(content: bytes, space: str, buffer: Bytes) -> Bytes:
     pixels, warning = _try(content, space, buffer)
     if warning:
         has_end, repaired = repair(content)
@@ -135,9 +135,7 @@ def _decompress(content: bytes, space: str, buffer: NDArray[np.uint8]) -> NDArra
     return pixels
 
 
-def _decompress_faulty(
-    content: bytes, space: str, buffer: NDArray[np.uint8], *, has_end: bool
-) -> NDArray[np.uint8]:
+def _decompress_faulty(content: bytes, space: str, buffer: Bytes, *, has_end: bool) -> Bytes:
     """Return the pixels of a repaired JPEG; its last row of blocks may be incomplete.
 
     has_end: whether the file had an end; otherwise, anything may follow its pixels.
@@ -174,7 +172,7 @@ def _decompress_faulty(
         raise ImageUnreadable(f"JPEG: {error}") from error
 
 
-def _try(content: bytes, space: str, buffer: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], str]:
+def _try(content: bytes, space: str, buffer: Bytes) -> tuple[Bytes, str]:
     """Return the pixels, and the first warning; the pixels are incomplete if there is one."""
     try:
         return _simplejpeg(content, space, buffer, strict=True), ""
@@ -182,10 +180,8 @@ def _try(content: bytes, space: str, buffer: NDArray[np.uint8]) -> tuple[NDArray
         return buffer, str(error)
 
 
-def _simplejpeg(
-    content: bytes, space: str, buffer: NDArray[np.uint8], *, strict: bool
-) -> NDArray[np.uint8]:
-    pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+def _simplejpeg(content: bytes, space: str, buffer: Bytes, *, strict: bool) -> Bytes:
+    pixels: Bytes = simplejpeg.decode_jpeg(
         content,
         colorspace=space,
         fastdct=False,

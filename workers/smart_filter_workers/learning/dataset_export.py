@@ -38,6 +38,7 @@ from smart_filter_workers import images
 from smart_filter_workers.learning import examples
 from smart_filter_workers.networks.coordinates import Square
 from smart_filter_workers.networks.faces import expression
+from smart_filter_workers.results import Bytes, Floats
 
 Archive = dict[str, NDArray[Any]]  # the arrays that examples.from_faces packs, by name
 
@@ -172,19 +173,19 @@ def _write_eyes(faces: Archive, folder: Path) -> None:
             (folder / kind / f"{name}_{letter}.png").write_bytes(content)
 
 
-def _face(points: NDArray[np.float32]) -> Face:
+def _face(points: Floats) -> Face:
     """Return the face with these landmarks in a crop; its box is not used."""
     right_eye, left_eye, nose, right_mouth, left_mouth = ((float(x), float(y)) for x, y in points)
     side = float(examples.FACE_SIDE_PX)
     return Face((0.0, 0.0, side, side), 1.0, (right_eye, left_eye, nose, right_mouth, left_mouth))
 
 
-def _tilt(points: NDArray[np.float32]) -> float:
+def _tilt(points: Floats) -> float:
     across = points[1] - points[0]
     return math.atan2(float(across[1]), float(across[0]))
 
 
-def _cut(picture: NDArray[np.uint8], square: Square, size: int) -> NDArray[np.uint8]:
+def _cut(picture: Bytes, square: Square, size: int) -> Bytes:
     return np.rint(square.cut(picture, size) * 255).astype(np.uint8)
 
 

@@ -5,12 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.results import Face, Point
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize
-from smart_filter_workers.results import Floats, PreparedPhoto, Srgb8
+from smart_filter_workers.results import Doubles, Floats, PreparedPhoto, Srgb8
 
 # Left, top, right and bottom in pixels.
 Box: TypeAlias = tuple[float, float, float, float]
@@ -168,7 +167,7 @@ class Square:
         pasted = cv2.warpAffine(cut, self._to_picture(len(cut)), (width, height))
         return np.asarray(pasted, dtype=np.float32)
 
-    def _to_picture(self, size: int) -> NDArray[np.float64]:
+    def _to_picture(self, size: int) -> Doubles:
         """Return the (2, 3) matrix from pixels of the crop to pixels of the picture."""
         along = np.array([math.cos(self.angle), math.sin(self.angle)]) * self.side / size
         down = np.array([-along[1], along[0]])

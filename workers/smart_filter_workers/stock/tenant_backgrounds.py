@@ -7,7 +7,6 @@ from typing import Final
 
 import numpy as np
 from cachetools import LRUCache
-from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from smart_filter_shared import stock
@@ -32,7 +31,7 @@ from smart_filter_workers.backgrounds.library import Collection, DesignSource, S
 from smart_filter_workers.decoder.pool import Decoder
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import shrink
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Bytes, Srgb8
 from smart_filter_workers.system.lru_cache import LruCache
 
 # Longest side of a decoded picture in the cache, 50 MB at most. It serves many jobs, whose photos
@@ -90,7 +89,7 @@ class TenantBackgrounds:
             )
         )
 
-    def logo(self, tenant: Tenant, asked: Logo, decoder: Decoder) -> NDArray[np.uint8] | None:
+    def logo(self, tenant: Tenant, asked: Logo, decoder: Decoder) -> Bytes | None:
         """Return the logo of a job, (H, W, 4) uint8 premultiplied, not to be written to.
 
         asked: of the job's recipe; None without a logo.  decoder: decodes it for the tenant.
@@ -113,8 +112,8 @@ class TenantBackgrounds:
         except (ImageUnreadable, ImageTooLarge, Poison) as error:
             raise type(error)(f"the logo {asked.name}: {error}") from error
 
-    def _decoded_logo(self, key: str, decoder: Decoder) -> NDArray[np.uint8]:
-        def fetch() -> tuple[NDArray[np.uint8], int]:
+    def _decoded_logo(self, key: str, decoder: Decoder) -> Bytes:
+        def fetch() -> tuple[Bytes, int]:
             photo = decoder.decode(self._store.get(key, most=stock.MAX_BYTES))
             srgb = photo.srgb
             alpha = photo.alpha

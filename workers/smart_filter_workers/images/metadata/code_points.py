@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Doubles, Srgb8
 from smart_filter_workers.srgb import decode_curve, encode_curve
 
 # (H, W) of gray, or (H, W, 3).
@@ -181,7 +181,7 @@ def _decoder(description: ColorDescription, *, bits: int) -> Callable[[Samples],
     return decode
 
 
-def _light_of(signal: NDArray[np.float64], description: ColorDescription) -> NDArray[np.float64]:
+def _light_of(signal: Doubles, description: ColorDescription) -> Doubles:
     """Return linear light, 1 for white; for HLG, the light of the scene, 1 for its brightest."""
     if description.gamma is not None:
         return signal**description.gamma
@@ -198,12 +198,12 @@ def _light_of(signal: NDArray[np.float64], description: ColorDescription) -> NDA
 _M1, _M2, _C1, _C2, _C3 = 2610 / 16384, 2523 / 32, 3424 / 4096, 2413 / 128, 2392 / 128
 
 
-def _pq_to_nits(signal: NDArray[np.float64]) -> NDArray[np.float64]:
+def _pq_to_nits(signal: Doubles) -> Doubles:
     powered = signal ** (1 / _M2)
     return 10_000 * (np.maximum(powered - _C1, 0) / (_C2 - _C3 * powered)) ** (1 / _M1)
 
 
-def _nits_to_pq(nits: NDArray[np.float64]) -> NDArray[np.float64]:
+def _nits_to_pq(nits: Doubles) -> Doubles:
     powered = (nits / 10_000) ** _M1
     return ((_C1 + _C2 * powered) / (1 + _C3 * powered)) ** _M2
 
@@ -237,7 +237,7 @@ def _srgb_levels() -> Srgb8:
     return np.round(255 * encode_curve(np.linspace(0, 1, 65536))).astype(np.uint8)
 
 
-def _to_srgb_matrix(chromaticities: Chromaticities) -> NDArray[np.float64]:
+def _to_srgb_matrix(chromaticities: Chromaticities) -> Doubles:
     """Return the matrix from light of these primaries to light of sRGB, white to white."""
     source, target = _to_xyz_matrix(chromaticities), _to_xyz_matrix(_SRGB)
     cones = _BRADFORD @ target.sum(axis=1) / (_BRADFORD @ source.sum(axis=1))
@@ -245,7 +245,7 @@ def _to_srgb_matrix(chromaticities: Chromaticities) -> NDArray[np.float64]:
     return np.asarray(np.linalg.solve(target, adapted), dtype=np.float64)
 
 
-def _to_xyz_matrix(chromaticities: Chromaticities) -> NDArray[np.float64]:
+def _to_xyz_matrix(chromaticities: Chromaticities) -> Doubles:
     """Return the matrix to XYZ, Y 1 for white. Source: SMPTE RP 177, 3.3."""
     points = [
         (x / y, 1, (1 - x - y) / y)

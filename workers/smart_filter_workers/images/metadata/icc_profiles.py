@@ -11,7 +11,7 @@ from PIL import Image, ImageChops, ImageCms
 
 from smart_filter_workers.images.metadata import code_points
 from smart_filter_workers.images.metadata.code_points import ColorDescription
-from smart_filter_workers.results import Matte8, Srgb8
+from smart_filter_workers.results import Bytes, Matte8, Srgb8
 
 # Most difference in levels, from rounding, between the sRGB profiles of different makers.
 SRGB_TOLERANCE: Final = 2
@@ -42,7 +42,7 @@ def srgb_profile() -> bytes:
     return bytes(profile)
 
 
-def to_srgb(pixels: NDArray[np.uint8], mode: str, icc: bytes) -> Srgb8:
+def to_srgb(pixels: Bytes, mode: str, icc: bytes) -> Srgb8:
     """Return pixels of Pillow's mode L, RGB or CMYK in sRGB; a broken profile is ignored."""
     description = code_points.from_profile(icc)
     if description is not None and mode == "RGB":
@@ -167,7 +167,7 @@ def _strips(height: int, width: int) -> Iterator[slice]:
         yield slice(top, min(height, top + count))
 
 
-def _to_pillow(pixels: NDArray[np.uint8], mode: str) -> Image.Image:
+def _to_pillow(pixels: Bytes, mode: str) -> Image.Image:
     height, width = pixels.shape[:2]
     return Image.frombuffer(mode, (width, height), pixels, "raw", mode, 0, 1)
 

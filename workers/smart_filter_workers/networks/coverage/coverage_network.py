@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_workers.networks.runtimes import onnx_network
 from smart_filter_workers.networks.runtimes.network_input import sigmoid
 from smart_filter_workers.networks.runtimes.onnx_network import OnnxNetwork
 from smart_filter_workers.resampling import resize
-from smart_filter_workers.results import Floats, Srgb8
+from smart_filter_workers.results import Bytes, Floats, Srgb8
 
 # A longer picture is squeezed to this ratio of its sides: at 768² pixels the short one keeps 512.
 MAX_ASPECT: Final = 2.2
@@ -41,7 +40,7 @@ class InputForm:
         )
         return int(across), int(down)
 
-    def scale_values(self, pictures: NDArray[np.uint8]) -> Floats:
+    def scale_values(self, pictures: Bytes) -> Floats:
         """Return pictures as the network takes them: (n, 3, H, W) float32.
 
         pictures: (n, H, W, 3) uint8 sRGB.

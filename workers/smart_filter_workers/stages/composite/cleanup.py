@@ -15,7 +15,14 @@ from smart_filter_shared.results import Face
 from smart_filter_workers.connected_parts import label_parts, measure_areas
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize
-from smart_filter_workers.results import HALF_LEVEL, Bools, Matte8, PreparedPhoto, Segmentation
+from smart_filter_workers.results import (
+    HALF_LEVEL,
+    Bools,
+    Bytes,
+    Matte8,
+    PreparedPhoto,
+    Segmentation,
+)
 from smart_filter_workers.stages.composite.edges import heads
 
 # Parts smaller than this share of the largest one, without a face, are removed.
@@ -115,7 +122,7 @@ def _find_arms(labels: NDArray[np.int32], sure: Bools, *, reach: int) -> NDArray
     return np.flatnonzero(is_arm)
 
 
-def _disc(radius: int) -> NDArray[np.uint8]:
+def _disc(radius: int) -> Bytes:
     return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2), np.uint8)
 
 

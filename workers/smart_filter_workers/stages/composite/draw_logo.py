@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import Logo, LogoPlace
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8, Srgba8
+from smart_filter_workers.results import Bytes, Srgb8, Srgba8
 from smart_filter_workers.stages.composite.filters import tiles
 
 _STRIP_ROWS: Final = 256
@@ -42,7 +41,7 @@ def draw(picture: Srgb8 | Srgba8, pixels: Srgba8, logo: Logo) -> None:
         _draw_enlarged(part, pixels)
 
 
-def _draw_enlarged(part: Srgb8 | Srgba8, logo: NDArray[np.uint8]) -> None:
+def _draw_enlarged(part: Srgb8 | Srgba8, logo: Bytes) -> None:
     """Draw a logo over a part of a picture that is at least as large, in place.
 
     In strips: a logo as large as a picture of 50 megapixels would take 800 MB.

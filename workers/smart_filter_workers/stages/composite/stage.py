@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import TypedDict
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.errors import NoMask, PhotoTooSmall
 from smart_filter_shared.feedback.face_changes import FaceChanges
@@ -32,6 +31,7 @@ from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import (
     HALF_LEVEL,
     SEEN_LEVEL,
+    Bytes,
     CompositeResult,
     Matte8,
     MatteDrawing,
@@ -88,7 +88,7 @@ class Inputs:
     recipe: Recipe
     seed: int
     collection: Collection = field(default_factory=Collection)
-    logo: NDArray[np.uint8] | None = None
+    logo: Bytes | None = None
     drawn: tuple[MatteDrawing, ...] = ()
     take: TakeReport | None = None
     changes: FaceChanges = field(default_factory=FaceChanges)

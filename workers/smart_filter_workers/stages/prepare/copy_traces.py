@@ -3,11 +3,10 @@
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.results import CopyTraces
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Floats, Srgb8
+from smart_filter_workers.results import Bytes, Floats, Srgb8
 
 # Levels of 255 that a line of a bar differs in, by the ringing of JPEG, and the share of its pixels
 # that may differ more, by a word in it.  The picture's first line differs in more pixels than a
@@ -64,7 +63,7 @@ def find_content(proxy_srgb: Srgb8) -> tuple[slice, slice]:
     return slice(top, height - bottom), slice(left, width - right)
 
 
-def measure_blocks(gray: NDArray[np.uint8]) -> float:
+def measure_blocks(gray: Bytes) -> float:
     """Return how far every eighth step of levels exceeds the others, 0 and up; about 1 is visible.
 
     gray: (h, w) uint8, luma.  The phase of the blocks is unknown in a cropped copy.
@@ -75,7 +74,7 @@ def measure_blocks(gray: NDArray[np.uint8]) -> float:
     return max(0.0, float(np.mean([_blocks_along(middle), _blocks_along(middle.T)])))
 
 
-def measure_crispness(gray: NDArray[np.uint8]) -> float:
+def measure_crispness(gray: Bytes) -> float:
     """Return the fine detail of a picture by its coarse detail; about 0.3, less if enlarged.
 
     gray: (h, w) uint8, luma.
@@ -94,7 +93,7 @@ def measure_crispness(gray: NDArray[np.uint8]) -> float:
     return float(np.sqrt(totals[0] / max(totals[1], 1e-6)))
 
 
-def _to_gray(srgb: Srgb8) -> NDArray[np.uint8]:
+def _to_gray(srgb: Srgb8) -> Bytes:
     return np.asarray(cv2.cvtColor(np.ascontiguousarray(srgb), cv2.COLOR_RGB2GRAY), np.uint8)
 
 
@@ -102,7 +101,7 @@ def _scaled(lines: slice, scale: float) -> slice:
     return slice(int(np.ceil(lines.start * scale)), max(1, int(lines.stop * scale)))
 
 
-def _count_bar_lines(lines: NDArray[np.uint8]) -> int:
+def _count_bar_lines(lines: Bytes) -> int:
     """Return the number of lines of a bar at the start of (n, length) levels."""
     level = float(np.median(lines[0]))
     if _DARK < level < _LIGHT:
@@ -114,7 +113,7 @@ def _count_bar_lines(lines: NDArray[np.uint8]) -> int:
     return count if content > CONTENT_SHARE and count < len(lines) // 2 else 0
 
 
-def _has_plain_corners(gray: NDArray[np.uint8]) -> bool:
+def _has_plain_corners(gray: Bytes) -> bool:
     """Return whether all four corners are black, or white, as those of a turned photo."""
     side = max(1, round(min(gray.shape) / 200))
     ends = slice(0, side), slice(-side, None)
@@ -134,7 +133,7 @@ def _blocks_along(gray: Floats) -> float:
     return float((by_phase[-1] - by_phase[-2]) / (np.abs(excess).mean() + 0.3))
 
 
-def _map_edges(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _map_edges(gray: Bytes) -> Bytes:
     """Return the mean slope in EDGE_CELLS × EDGE_CELLS parts of a picture, uint8."""
     sides = (_EDGE_PICTURE_PX, _EDGE_PICTURE_PX)
     small = cv2.resize(gray, sides, interpolation=cv2.INTER_AREA)

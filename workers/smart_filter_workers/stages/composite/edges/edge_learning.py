@@ -24,7 +24,7 @@ from smart_filter_shared.recipe import Edge
 from smart_filter_shared.results import Face
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize
-from smart_filter_workers.results import Bools, Floats, Matte8, Srgb8
+from smart_filter_workers.results import Bools, Bytes, Floats, Matte8, Srgb8
 from smart_filter_workers.stages.composite.edges import closed_form, color_lines, heads
 from smart_filter_workers.stages.composite.edges.color_lines import ColorLines
 
@@ -337,7 +337,7 @@ def choose_step(matte: Matte8, *, size: int) -> float:
     return min(STEPS, key=lambda step: abs(math.log(step / wanted)))
 
 
-def shrink_by_step(pixels: NDArray[np.uint8], step: float) -> NDArray[np.uint8]:
+def shrink_by_step(pixels: Bytes, step: float) -> Bytes:
     """Return a picture or matte, (h, w[, 3]) uint8, `step` times smaller, as a copy."""
     height, width = pixels.shape[:2]
     small = resize(pixels, width=max(1, round(width / step)), height=max(1, round(height / step)))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Floats, Matte8, Srgb8
+from smart_filter_workers.results import Bytes, Floats, Matte8, Srgb8
 from smart_filter_workers.stages.composite.edges.edge_learning import LearnedEdge
 
 _STRIP_ROWS: Final = 128
@@ -46,12 +46,12 @@ class EdgePixels:
     x: Floats
     y: Floats
 
-    def take(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def take(self, picture: Bytes) -> Bytes:
         """Return these pixels of a picture, (H, W[, C]) uint8, as (1, n[, C])."""
         strip = picture[self.rows]
         return strip.reshape(-1, *strip.shape[2:]).take(self.places, axis=0)[np.newaxis]
 
-    def put(self, picture: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> None:
+    def put(self, picture: Bytes, pixels: Bytes) -> None:
         """Replace these pixels of a contiguous picture, (H, W[, C]) uint8, by (1, n[, C])."""
         # A pixel is one item of bytes: numpy takes up to eight times as long to store rows of them.
         pixel = np.dtype((np.void, math.prod(picture.shape[2:])))

@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.results import Face
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Bools, Floats, Matte8, Srgb8
+from smart_filter_workers.results import Bools, Bytes, Floats, Matte8, Srgb8
 
 # Widths of a face's box to either side of its middle, heights above its upper and below its lower
 # border: for hair, where long hair ends on the shoulders, and for fur, as far as shoes and bags,
@@ -176,9 +175,7 @@ def hair_nearby(srgb: Srgb8, people: Bools, faces: Sequence[Face], *, scale: flo
     return np.asarray(share / np.maximum(whole, 1 / (side[0] * side[1])), np.float32)
 
 
-def _mark_hair(
-    hair: NDArray[np.uint8], srgb: Srgb8, inside: NDArray[np.uint8], face: Face, scale: float
-) -> None:
+def _mark_hair(hair: Bytes, srgb: Srgb8, inside: Bytes, face: Face, scale: float) -> None:
     """Set the pixels of a face's hair, (h, w), to 1; inside: (h, w), 1 inside of people."""
     size = inside.shape
     crown, skin, followed = (_slices(face, area, scale, size) for area in (CROWN, SKIN, FOLLOWED))
@@ -212,7 +209,7 @@ def _slices(face: Face, area: _Area, scale: float, size: tuple[int, ...]) -> tup
     return slice(*rows), slice(*columns)
 
 
-def _distance(colors: NDArray[np.uint8], area: NDArray[np.uint8]) -> Floats:
+def _distance(colors: Bytes, area: Bytes) -> Floats:
     """Return the distance of colors, (n, 3), from those of an area, (m, 3), in deviations."""
     middle = np.median(area, axis=0).astype(np.float32)
     differences = area - middle

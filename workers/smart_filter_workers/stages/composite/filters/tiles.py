@@ -8,11 +8,10 @@ from importlib import resources
 from typing import Final, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.results import Point
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Srgb8, Srgba8
+from smart_filter_workers.results import Bytes, Doubles, Srgb8, Srgba8
 from smart_filter_workers.stages.composite.filters import drawings
 from smart_filter_workers.stages.composite.filters.drawing import FilterVerdict, Head, Scene
 
@@ -56,14 +55,14 @@ class Tile:
     upper left corner at left, top.
     """
 
-    rgba: NDArray[np.uint8]
+    rgba: Bytes
     reach: float
     size: int
     left: int = 0
     top: int = 0
 
 
-def crop_tile(rgba: NDArray[np.uint8], reach: float) -> Tile:
+def crop_tile(rgba: Bytes, reach: float) -> Tile:
     """Return the drawn part of a square sheet: empty pixels cost as much to paste as others."""
     left, top, width, height = cv2.boundingRect(rgba[..., 3])
     part = np.ascontiguousarray(rgba[top : top + max(1, height), left : left + max(1, width)])
@@ -154,7 +153,7 @@ def borders_crossed(
     return tuple(name for name, is_out in outside.items() if is_out.mean() > _MISSED_FROM)
 
 
-def _matrix(tile: Tile, place: TilePlacement) -> NDArray[np.float64]:
+def _matrix(tile: Tile, place: TilePlacement) -> Doubles:
     """Return the (2, 3) matrix from pixels of a tile to those of the canvas."""
     unit = 2 * tile.reach / tile.size  # units per pixel of the tile
     # Pixel centers: the sheet's middle is between its two middle pixels.
@@ -281,7 +280,7 @@ def name_faces(heads: Sequence[Head], *, of: int) -> str:
     return f"faces {', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
 
 
-def _read_picture(name: str) -> NDArray[np.uint8]:
+def _read_picture(name: str) -> Bytes:
     """Return a picture among the drawings, (1024, 1024, 4) with straight alpha."""
     content = (resources.files(drawings) / f"{name}.webp").read_bytes()
     bgra = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -289,7 +288,7 @@ def _read_picture(name: str) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(bgra, cv2.COLOR_BGRA2RGBA), np.uint8)
 
 
-def _shrink(rgba: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+def _shrink(rgba: Bytes, size: int) -> Bytes:
     """Return a square picture premultiplied with its alpha, `size` pixels wide."""
     alpha = cv2.merge([rgba[..., 3]] * 3 + [np.full(rgba.shape[:2], 255, np.uint8)])
     premultiplied = cv2.multiply(rgba, alpha, scale=1 / 255)

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Bools, Floats, Matte8, Srgb8, Srgba8
+from smart_filter_workers.results import Bools, Bytes, Floats, Matte8, Srgb8, Srgba8
 
 Block: TypeAlias = tuple[slice, slice]  # rows and columns of a picture
-Values = TypeVar("Values", Floats, NDArray[np.uint8])
+Values = TypeVar("Values", Floats, Bytes)
 
 LONGEST_PX: Final = 512
 # Light is measured on at most this many pixels a side: only means and blurred values are used.
@@ -119,7 +118,7 @@ def make_grid(height: int, width: int, *, longest_px: int = LONGEST_PX) -> Grid:
     return Grid(height, width, step)
 
 
-def sample_picture(pixels: NDArray[np.uint8]) -> Srgb8 | Srgba8:
+def sample_picture(pixels: Bytes) -> Srgb8 | Srgba8:
     """Return (h, w, C) uint8: evenly sampled pixels of a picture, at most GLANCE_PX a side."""
     height, width = pixels.shape[:2]
     down, across = -(-height // GLANCE_PX), -(-width // GLANCE_PX)

@@ -21,12 +21,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.results import Face
 from smart_filter_workers.backgrounds import colors
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Floats, Matte8, Srgb8, Srgba8
+from smart_filter_workers.results import Bytes, Floats, Matte8, Srgb8, Srgba8
 from smart_filter_workers.stages.composite.look import coarse_grid
 from smart_filter_workers.stages.composite.models.base import CutOut
 
@@ -166,7 +165,7 @@ def build_curves(change: ColorChange) -> Floats:
     return np.maximum.accumulate(levels, axis=0)
 
 
-def find_curves(proxy_srgb: Srgb8) -> NDArray[np.uint8] | None:
+def find_curves(proxy_srgb: Srgb8) -> Bytes | None:
     """Return the curves, as of CutOut, that correct a photo's light; None if its light is fine.
 
     proxy_srgb: (h, w, 3) uint8 sRGB, the photo or a small copy.  Grays lose cold and purple tints.
@@ -195,7 +194,7 @@ def find_curves(proxy_srgb: Srgb8) -> NDArray[np.uint8] | None:
     return None if moved < UNSEEN_LEVELS else np.rint(levels).astype(np.uint8)
 
 
-def _lab(pixels: NDArray[np.uint8]) -> Floats:
+def _lab(pixels: Bytes) -> Floats:
     """Return the OKLab of the opaque pixels among some, (N, 3)."""
     flat = pixels.reshape(-1, pixels.shape[2])
     if flat.shape[1] > _RGB:

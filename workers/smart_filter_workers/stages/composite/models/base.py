@@ -4,12 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from smart_filter_shared.recipe import Edge
 from smart_filter_shared.results import Face
-from smart_filter_workers.results import Floats, Matte8, Srgb8, Srgba8
+from smart_filter_workers.results import Bytes, Floats, Matte8, Srgb8, Srgba8
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +26,7 @@ class CutOut:
     matte: Matte8
     people_srgb: Floats
     backdrop_srgb: Floats
-    curves: NDArray[np.uint8] | None = None
+    curves: Bytes | None = None
     own_colors: bool = False
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
@@ -23,7 +22,7 @@ from smart_filter_shared.results import Face
 from smart_filter_workers.backgrounds.colors import apply_curves
 from smart_filter_workers.connected_parts import locate_parts
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Bools, Floats, Matte8, Srgb8, Srgba8
+from smart_filter_workers.results import Bools, Bytes, Floats, Matte8, Srgb8, Srgba8
 from smart_filter_workers.stages.composite.edges import edge_pixels
 from smart_filter_workers.stages.composite.edges.edge_learning import (
     EFFORTS,
@@ -215,7 +214,7 @@ class PeopleBox:
         """In pixels."""
         return self.bottom - self.top
 
-    def crop(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def crop(self, pixels: Bytes) -> Bytes:
         """Return this part of a picture, (H, W[, n]), as a view."""
         return pixels[self.top : self.bottom, self.left : self.right]
 

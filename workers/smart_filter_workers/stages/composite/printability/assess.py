@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.best_shot import MIN_FACE_SHARE, TURNED_AWAY_ABOVE
 from smart_filter_shared.results import Face, Frame
@@ -24,7 +23,7 @@ from smart_filter_workers.measurements import (
     measure_turn,
 )
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import HALF_LEVEL, Bools, Floats, Matte8, Srgb8
+from smart_filter_workers.results import HALF_LEVEL, Bools, Bytes, Floats, Matte8, Srgb8
 from smart_filter_workers.stages.composite.cleanup import is_covered
 from smart_filter_workers.stages.composite.printability import verdicts
 
@@ -205,7 +204,7 @@ class Region:
     matte: Matte8 | None
 
 
-def measure_detail(photo_srgb: Srgb8, proxy_gray: NDArray[np.uint8], region: Region) -> float:
+def measure_detail(photo_srgb: Srgb8, proxy_gray: Bytes, region: Region) -> float:
     """Return the share of the pixels along a side that the edges resolve, above 0 to 1.
 
     photo_srgb: (H, W, 3) uint8; proxy_gray: (h, w) uint8, its luma, no larger.
@@ -222,9 +221,7 @@ def measure_detail(photo_srgb: Srgb8, proxy_gray: NDArray[np.uint8], region: Reg
     return min(1.0, TOLERATED_BLUR_RATIO / max(enlargement, TOLERATED_BLUR_RATIO))
 
 
-def _tiles(
-    photo_srgb: Srgb8, proxy_gray: NDArray[np.uint8], region: Region
-) -> list[NDArray[np.uint8]]:
+def _tiles(photo_srgb: Srgb8, proxy_gray: Bytes, region: Region) -> list[Bytes]:
     """Return the luma of the tiles with the strongest edges, (t, t) uint8 each."""
     step = -(-max(proxy_gray.shape) // OVERVIEW_PX)
     overview = np.ascontiguousarray(proxy_gray[::step, ::step])
@@ -247,7 +244,7 @@ def _tiles(
     return tiles
 
 
-def _strength(gray: NDArray[np.uint8], across: int, down: int) -> Floats:
+def _strength(gray: Bytes, across: int, down: int) -> Floats:
     """Return the strength of each cell's edges in the direction with weaker ones."""
     slopes = (cv2.Sobel(gray, cv2.CV_32F, 1 - axis, axis, ksize=1) for axis in (0, 1))
     means = [

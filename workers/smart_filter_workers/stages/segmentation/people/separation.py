@@ -20,7 +20,14 @@ from numpy.typing import NDArray
 from smart_filter_wire.findings import Person, PersonRole
 from smart_filter_workers.networks.coordinates import Box, box_iou, photo_per_proxy
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import HALF_LEVEL, Bools, InstanceMap, Matte8, PreparedPhoto
+from smart_filter_workers.results import (
+    HALF_LEVEL,
+    Bools,
+    Doubles,
+    InstanceMap,
+    Matte8,
+    PreparedPhoto,
+)
 from smart_filter_workers.stages.segmentation.models.base import People
 
 # A body reaches from the middle of its face down this far, and this far to each side of a line
@@ -206,7 +213,7 @@ def _share_in(outline: Bools, other: Bools) -> float:
     return contact / PART_CONTACT
 
 
-def _from_body(face: Box, rows: NDArray[np.int_], columns: NDArray[np.int_]) -> NDArray[np.float64]:
+def _from_body(face: Box, rows: NDArray[np.int_], columns: NDArray[np.int_]) -> Doubles:
     """Return the distance of pixels from the middle line of a face's body, in widths of it."""
     left, top, right, bottom = face
     width, middle = max(1.0, right - left), (top + bottom) / 2

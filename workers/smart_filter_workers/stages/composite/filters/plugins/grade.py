@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.parameters import Parameters, float_of, str_of
 from smart_filter_shared.presets import Mood
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Floats, Srgb8, Srgba8
+from smart_filter_workers.results import Bytes, Floats, Srgb8, Srgba8
 from smart_filter_workers.srgb import LUMA_WEIGHTS
 from smart_filter_workers.stages.composite.filters.drawing import FilterVerdict, Scene
 
@@ -81,7 +80,7 @@ def draw(picture: Srgb8 | Srgba8, scene: Scene, parameters: Parameters) -> Filte
     return FilterVerdict(applied=True, reason=f"{name}: {look.title}{why}")
 
 
-def _apply_grade(part: Srgb8 | Srgba8, saturation: Floats, curves: NDArray[np.uint8]) -> None:
+def _apply_grade(part: Srgb8 | Srgba8, saturation: Floats, curves: Bytes) -> None:
     """Grade some rows in place; fully transparent pixels stay 0."""
     cv2.LUT(cv2.transform(part, saturation), curves, dst=part)
     if part.shape[2] == _RGBA:
@@ -94,7 +93,7 @@ def _saturation_matrix(share: float) -> Floats:
     return np.asarray(share * np.eye(3) + (1 - share) * gray, np.float32)
 
 
-def _curves(look: _Look, strength: float) -> NDArray[np.uint8]:
+def _curves(look: _Look, strength: float) -> Bytes:
     """Return the new level for each level of red, green and blue, (256, 1, 3)."""
     level = np.linspace(0, 1, 256)
     # Move toward a smooth step, which is steepest in the middle, or away from it.

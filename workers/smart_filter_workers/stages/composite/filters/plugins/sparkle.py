@@ -5,12 +5,11 @@ import math
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.parameters import Parameters, float_of
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.results import Point
-from smart_filter_workers.results import Srgb8, Srgba8
+from smart_filter_workers.results import Doubles, Srgb8, Srgba8
 from smart_filter_workers.srgb import LUMA_WEIGHTS
 from smart_filter_workers.stages.composite.filters import tiles
 from smart_filter_workers.stages.composite.filters.drawing import FilterVerdict, Head, Scene
@@ -79,7 +78,7 @@ def _glint(
     return tiles.paste(picture, tile, place)
 
 
-def _spot(spots: NDArray[np.float64], scene: Scene) -> Point | None:
+def _spot(spots: Doubles, scene: Scene) -> Point | None:
     """Return the first spot that is neither on people nor on a face."""
     for near, which, along, far in spots:
         if near < _NEAR_SHARE:
