@@ -81,7 +81,7 @@ def job_row(entry: JournalEntry, job: Job, journal: Journal) -> Row:
         warnings=(
             *job.warnings,
             *(
-                f"{label or 'check'}: {words}".removesuffix(".")
+                f"{label or 'check'}: {words}"
                 for label, words in document_rows(job.document_report)
             ),
         ),
