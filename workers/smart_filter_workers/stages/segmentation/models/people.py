@@ -61,7 +61,7 @@ from smart_filter_workers.stages.segmentation.people.persons import (
     find_lower_end,
 )
 from smart_filter_workers.stages.segmentation.people.separation import separate_people
-from smart_filter_workers.stages.segmentation.people.windows import WindowLook
+from smart_filter_workers.stages.segmentation.people.windows import View
 from smart_filter_workers.stages.segmentation.regions import MIN_FOUND_PX
 
 CARD: Final = ModelCard(
@@ -176,7 +176,7 @@ class PeopleSegmenter:
 
     def __call__(self, batch: Sequence[PreparedPhoto]) -> list[People]:
         """Return the people of each picture, separated if possible."""
-        return [self._look(photo) for photo in batch]
+        return [self._segment(photo) for photo in batch]
 
     def refine_outlines(
         self, people: People, prepared: PreparedPhoto, edge: Edge, /, salient: Look | None = None
@@ -192,17 +192,17 @@ class PeopleSegmenter:
             corrected, shrink(prepared.proxy_srgb, longest_side=LONGEST_SIDE_PX)
         )
 
-    def _look(self, prepared: PreparedPhoto) -> People:
-        """Return the people of a picture; look at a long one in windows, too."""
+    def _segment(self, prepared: PreparedPhoto) -> People:
+        """Return the people of a picture; those of a long one are found in windows, too."""
         whole = self._cut_out(prepared)
-        looks = []
+        views = []
         for window in windows.make_windows(*prepared.proxy_srgb.shape[:2]):
             srgb = np.ascontiguousarray(prepared.proxy_srgb[window])
             (faces,) = self.detect_faces([srgb])
             height, width = srgb.shape[:2]
             part = replace(prepared, width=width, height=height, proxy_srgb=srgb, proposals=faces)
-            looks.append(WindowLook(window, self._cut_out(part, is_window=True)))
-        return windows.join_looks(whole, looks) if looks else whole
+            views.append(View(window, self._cut_out(part, is_window=True)))
+        return windows.merge_views(whole, views) if views else whole
 
     def _cut_out(self, prepared: PreparedPhoto, *, is_window: bool = False) -> People:
         proxy = prepared.proxy_srgb

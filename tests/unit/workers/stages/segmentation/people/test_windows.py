@@ -9,7 +9,7 @@ from smart_filter_shared.results import LowerEnd
 from smart_filter_workers.results import Matte8
 from smart_filter_workers.stages.segmentation.models.base import People
 from smart_filter_workers.stages.segmentation.people import windows
-from smart_filter_workers.stages.segmentation.people.windows import WindowLook
+from smart_filter_workers.stages.segmentation.people.windows import View
 from smart_filter_workers.stages.segmentation.regions import Region
 
 HEIGHT, WIDTH = 20, 120
@@ -23,16 +23,16 @@ def columns(start: int, stop: int) -> Matte8:
     return matte
 
 
-def look(*persons: Matte8, within: Region | None = None, **told: object) -> People:
-    """Return people as a look at a window sees them, or at the whole photo."""
+def people(*persons: Matte8, within: Region | None = None, **told: object) -> People:
+    """Return people as a view of a window shows them, or of the whole photo."""
     seen = tuple(person[within] if within else person for person in persons)
     matte = np.maximum.reduce([*seen, EMPTY[within] if within else EMPTY])
     return People(matte, persons=seen, **told)  # type: ignore[arg-type]  # each test passes some
 
 
-def look_in_windows(*persons: Matte8, **told: object) -> list[WindowLook]:
+def view_windows(*persons: Matte8, **told: object) -> list[View]:
     return [
-        WindowLook(window, look(*persons, within=window, **told))
+        View(window, people(*persons, within=window, **told))
         for window in windows.make_windows(HEIGHT, WIDTH)
     ]
 
@@ -60,54 +60,54 @@ def test_windows_cover_a_long_photo_and_are_few(ratio: float) -> None:
 def test_person_in_several_windows_counts_once() -> None:
     persons = [columns(start, start + 8) for start in range(2, 112, 12)]
 
-    joined = windows.join_looks(look(), look_in_windows(*persons))
+    merged = windows.merge_views(people(), view_windows(*persons))
 
-    assert len(joined.persons or ()) == len(persons)
-    np.testing.assert_array_equal(joined.matte, np.maximum.reduce(persons))
+    assert len(merged.persons or ()) == len(persons)
+    np.testing.assert_array_equal(merged.matte, np.maximum.reduce(persons))
 
 
-def test_windows_part_persons_whom_the_whole_look_joins() -> None:
+def test_windows_part_persons_whom_the_whole_view_joins() -> None:
     persons = [columns(30, 38), columns(40, 48)]
 
-    joined = windows.join_looks(look(columns(30, 48)), look_in_windows(*persons))
+    merged = windows.merge_views(people(columns(30, 48)), view_windows(*persons))
 
-    assert len(joined.persons or ()) == 2
+    assert len(merged.persons or ()) == 2
 
 
-def test_person_wider_than_a_window_is_as_the_whole_look_sees_it() -> None:
+def test_person_wider_than_a_window_is_as_the_whole_view_shows_it() -> None:
     lying = columns(20, 110)
 
-    joined = windows.join_looks(look(lying), look_in_windows(lying))
+    merged = windows.merge_views(people(lying), view_windows(lying))
 
-    assert len(joined.persons or ()) == 1
-    np.testing.assert_array_equal(joined.matte, lying)
+    assert len(merged.persons or ()) == 1
+    np.testing.assert_array_equal(merged.matte, lying)
 
 
-def test_possible_person_is_none_where_another_look_is_sure() -> None:
+def test_possible_person_is_none_where_another_view_is_sure() -> None:
     person, other = columns(30, 38), columns(90, 98)
-    whole = look(possible=(person, other))
+    whole = people(possible=(person, other))
 
-    joined = windows.join_looks(whole, look_in_windows(person))
+    merged = windows.merge_views(whole, view_windows(person))
 
-    (possible,) = joined.possible
+    (possible,) = merged.possible
     np.testing.assert_array_equal(possible, other)
 
 
-def test_looks_that_show_the_people_tell_about_them() -> None:
+def test_views_with_persons_decide_about_the_result() -> None:
     told = [
         {"confidence": 0.9, "lower_end": LowerEnd.FEET},
         {"confidence": 0.8, "lower_end": LowerEnd.BORDER},
     ]
     first, second, *_, last = windows.make_windows(HEIGHT, WIDTH)
-    people = [columns(2, 8), columns(30, 38)]
-    looks = [
-        WindowLook(window, look(person, within=window, **facts))
-        for window, person, facts in zip((first, second), people, told, strict=True)
+    persons = [columns(2, 8), columns(30, 38)]
+    views = [
+        View(window, people(person, within=window, **facts))
+        for window, person, facts in zip((first, second), persons, told, strict=True)
     ]
-    looks.append(WindowLook(last, look(within=last, needs_review=True, confidence=0.1)))
+    views.append(View(last, people(within=last, needs_review=True, confidence=0.1)))
 
-    joined = windows.join_looks(look(needs_review=True), looks)
+    merged = windows.merge_views(people(needs_review=True), views)
 
-    assert joined.confidence == 0.8
-    assert joined.lower_end == LowerEnd.BORDER
-    assert not joined.needs_review
+    assert merged.confidence == 0.8
+    assert merged.lower_end == LowerEnd.BORDER
+    assert not merged.needs_review
