@@ -64,12 +64,12 @@ class Budget:
 
 SERVICE = ("api/*.py", "shared/*.py", "workers/*.py")
 BUDGETS = {
-    "service": Budget(497_808, count_tokens, SERVICE),
+    "service": Budget(497_819, count_tokens, SERVICE),
     "product": Budget(
-        684_684, count_tokens, (*SERVICE, *("client/*.py", "deploy/*.py", "training/*.py"))
+        684_695, count_tokens, (*SERVICE, *("client/*.py", "deploy/*.py", "training/*.py"))
     ),
     "training": Budget(69_151, count_tokens, ("training/*.py",)),
-    "tests": Budget(630_222, count_tokens, ("tests/*.py",)),
+    "tests": Budget(630_504, count_tokens, ("tests/*.py",)),
     "benchmarks": Budget(76_337, count_tokens, ("benchmarks/*.py",)),
     # `make openapi` writes docs/problems from the code.
     "docs, words": Budget(68_903, count_words, ("docs/*.md", ":!docs/problems")),

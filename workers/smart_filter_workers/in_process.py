@@ -4,12 +4,11 @@ import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Final
 
 from smart_filter_shared.catalog.model_card import ModelCard
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.pipeline import PIPELINE, StageName, TaskName
-from smart_filter_shared.recipe import AUTO, Recipe, Subject, required_stages
+from smart_filter_shared.recipe import AUTO, Edge, Recipe, Subject, required_stages
 from smart_filter_shared.results import Faces, Smiles
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import Model, ModelCache
@@ -17,9 +16,6 @@ from smart_filter_workers.results import CompositeResult, Photo, PreparedPhoto, 
 from smart_filter_workers.stages import registry
 from smart_filter_workers.stages.segmentation import stage as segmentation
 from smart_filter_workers.system import resources
-
-# Results of stages that a recipe does not need.
-_ABSENT: Final = {stage.result: None for stage in PIPELINE}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -101,12 +97,14 @@ class InProcess:
         Raises ModelNotLoaded.
         """
         chosen = {card.task: card.name for card in self._cards if card.default}
-        if recipe.subject == Subject.ANY:
-            chosen |= {
-                card.task: card.name
-                for card in sorted(self._cards, key=lambda card: card.without_people)
-                if card.any_subject and card.name in self._runnable
-            }
+        for card in sorted(self._cards, key=lambda card: card.without_people):
+            is_meant = (
+                card.any_subject
+                if recipe.subject == Subject.ANY
+                else card.best_edge and recipe.edge == Edge.BEST
+            )
+            if is_meant and card.name in self._runnable:
+                chosen[card.task] = card.name
         chosen |= {task: name for task, name in recipe.models.items() if name != AUTO}
         chosen |= names or {}
         of_stage = {card.task for card in self._cards if card.stage == stage and card.default}
@@ -123,7 +121,8 @@ class InProcess:
         around: Callable[[StageName], AbstractContextManager[object]],
     ) -> dict[str, object]:
         made: dict[str, object] = {
-            **_ABSENT,
+            # Those of stages that the recipe does not need stay None.
+            **dict.fromkeys(stage.result for stage in PIPELINE),
             "photo": photo,
             "background": background,
             "recipe": recipe,
