@@ -26,6 +26,7 @@ BEST = next(card for card in catalog.discover_models().cards if card.best_edge)
 def test_best_edge_is_cut_out_by_its_model_where_its_weights_are(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    *,
     recipe: Recipe,
     has_weights: bool,
     is_best: bool,
