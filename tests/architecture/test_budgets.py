@@ -64,12 +64,12 @@ class Budget:
 
 SERVICE = ("api/*.py", "shared/*.py", "workers/*.py")
 BUDGETS = {
-    "service": Budget(497_808, count_tokens, SERVICE),
+    "service": Budget(497_503, count_tokens, SERVICE),
     "product": Budget(
-        684_684, count_tokens, (*SERVICE, *("client/*.py", "deploy/*.py", "training/*.py"))
+        684_379, count_tokens, (*SERVICE, *("client/*.py", "deploy/*.py", "training/*.py"))
     ),
     "training": Budget(69_151, count_tokens, ("training/*.py",)),
-    "tests": Budget(630_222, count_tokens, ("tests/*.py",)),
+    "tests": Budget(630_216, count_tokens, ("tests/*.py",)),
     "benchmarks": Budget(76_337, count_tokens, ("benchmarks/*.py",)),
     # `make openapi` writes docs/problems from the code.
     "docs, words": Budget(68_903, count_words, ("docs/*.md", ":!docs/problems")),
@@ -86,7 +86,7 @@ def test_part_keeps_to_its_budget(part: str) -> None:
 
 MOST_WORDS_OF_A_DECISION = 250
 # With migrations and packages' own files.
-MOST_SERVICE_MODULES = 620
+MOST_SERVICE_MODULES = 572
 
 
 def test_decision_is_short() -> None:
