@@ -8,7 +8,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from containers.private_network import (
     private_network,
     tied_to_this_process,
 )
+from smart_filter_tests import debian_packages
 
 CHECKOUT: Final = Path(__file__).parents[2]
 STANDINS: Final = CHECKOUT / "deploy" / "standins"
@@ -101,13 +101,6 @@ def open_engine() -> Iterator[Engine]:
             yield engine
     finally:
         shutil.rmtree(folder)
-
-
-def own_release() -> str:
-    """Return the code name of this machine's release of Debian, or ""."""
-    lines = Path("/etc/os-release").read_text().splitlines()
-    names = (line.partition("=")[2] for line in lines if line.startswith("VERSION_CODENAME="))
-    return next(names, "")
 
 
 def remove_cgroups(name: str) -> None:
@@ -231,30 +224,15 @@ def _weigh_cgroup(name: str) -> None:
 
 
 def _unpack(folder: Path) -> None:
-    release = own_release()
+    release = debian_packages.own_release()
     # Debian renamed it when times became 64 bits wide.
     glib = "libglib2.0-0" if release == "bookworm" else "libglib2.0-0t64"
     wanted = (
         ("new", _RELEASE, _PACKAGES),
         ("own", release, (*_OWN_PACKAGES, glib)),
     )
-    with ThreadPoolExecutor() as pool:
-        ended = list(
-            pool.map(
-                lambda want: subprocess.run(
-                    [STANDINS / "unpack.sh", folder / want[0], want[1], *want[2]],
-                    capture_output=True,
-                    text=True,
-                    check=False,
-                ),
-                wanted,
-            )
-        )
-    for ran in ended:
-        if ran.returncode != 0:
-            pytest.skip(
-                f"Debian's packages cannot be downloaded; {_INSTALL}: {ran.stderr.strip()[-500:]}"
-            )
+    for name, of_release, packages in wanted:
+        debian_packages.unpack(folder / name, of_release, *packages, instead=_INSTALL)
     # dpkg's alternatives would make this link.
     (folder / "own/usr/sbin/iptables").symlink_to("iptables-nft")
     plugins = folder / "config" / "cli-plugins"

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 import pytest
 
-from containers.engine import STANDINS, own_release, remove_cgroups
+from containers.engine import remove_cgroups
+from smart_filter_tests import debian_packages
 
 _PACKAGES: Final = (
     *("catatonit", "conmon", "golang-github-containers-common", "golang-github-containers-image"),
@@ -83,7 +84,7 @@ class Podman:
 @contextmanager
 def open_podman() -> Iterator[Podman]:
     """Yield Podman; afterwards remove its containers and files.  Skips where none can run."""
-    if own_release() != _RELEASE or os.geteuid() != 0:
+    if debian_packages.own_release() != _RELEASE or os.geteuid() != 0:
         pytest.skip(f"a private Podman needs root on Debian {_RELEASE}")
     folder = Path(tempfile.mkdtemp(prefix="smart-filter-podman-"))
     try:
@@ -100,14 +101,7 @@ def open_podman() -> Iterator[Podman]:
 
 
 def _unpack(folder: Path) -> Podman:
-    ended = subprocess.run(
-        [STANDINS / "unpack.sh", folder, _RELEASE, *_PACKAGES],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if ended.returncode != 0:
-        pytest.skip(f"Debian's packages cannot be downloaded: {ended.stderr.strip()[-500:]}")
+    debian_packages.unpack(folder, _RELEASE, *_PACKAGES, instead="run on a machine with apt")
     [libraries] = folder.glob("usr/lib/*-linux-gnu")
     configuration = {
         "containers": {

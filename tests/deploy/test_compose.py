@@ -347,19 +347,25 @@ def test_program_reads_the_secrets_of_the_script(tmp_path: Path) -> None:
     assert (len(read.secrets.key), len(read.live.secret)) == (1, 1)
 
 
-def test_each_process_has_the_database_url_of_its_role() -> None:
-    urls = {
-        name: [secret for secret in one.get("secrets", []) if secret.startswith("database_url")]
-        for name, one in SERVICES.items()
+def test_each_process_has_the_secret_files_of_its_role() -> None:
+    roles = {"api": "_api", "migrate": "", **dict.fromkeys(WORKERS, "_worker")}
+    suffixes = {
+        "database_url": {**roles, "sender": "_sender"},
+        "storage_access_key": roles,
+        "storage_secret_key": roles,
     }
 
-    for name in OURS:
-        file = SERVICES[name].get("environment", {}).get("SMART_FILTER_DATABASE_URL_FILE")
-        assert urls[name] == ([] if file is None else [file.removeprefix("/run/secrets/")]), name
-    others = {"api": "api", "sender": "sender", "migrate": None}
-    for name, role in {**dict.fromkeys(WORKERS, "worker"), **others}.items():
-        assert urls[name] == [f"database_url_{role}" if role else "database_url"], name
-    assert urls["postgres"] == [f"database_url_{role.name.lower()}" for role in sorted(ProcessRole)]
+    for secret, of_process in suffixes.items():
+        files = {
+            name: SERVICES[name].get("environment", {}).get(f"SMART_FILTER_{secret.upper()}_FILE")
+            for name in OURS
+        }
+        assert {name: file for name, file in files.items() if file is not None} == {
+            name: f"/run/secrets/{secret}{suffix}" for name, suffix in of_process.items()
+        }
+    assert [one for one in SERVICES["postgres"]["secrets"] if one.startswith("database_url")] == [
+        f"database_url_{role.name.lower()}" for role in sorted(ProcessRole)
+    ]
 
 
 def test_each_process_has_the_secrets_that_it_needs_and_no_others() -> None:
@@ -406,27 +412,6 @@ def test_processes_share_the_role_of_a_database_url_that_is_there(tmp_path: Path
 
     written = {path.read_text() for path in (tmp_path / "secrets").glob("database_url*")}
     assert written == {"postgresql+psycopg://own:url@host/d"}
-
-
-@pytest.mark.parametrize("name", OURS)
-def test_process_has_the_keys_of_its_identity_of_the_bucket(name: str) -> None:
-    suffixes = {"api": "_api", "migrate": "", **dict.fromkeys(WORKERS, "_worker")}
-    kinds = ("storage_access_key", "storage_secret_key")
-
-    service = SERVICES[name]
-    mounted = {secret for secret in service.get("secrets", []) if secret.startswith(kinds)}
-    variables = {
-        variable: value
-        for variable, value in service.get("environment", {}).items()
-        if re.fullmatch("SMART_FILTER_STORAGE_(ACCESS|SECRET)_KEY_FILE", variable)
-    }
-
-    wanted = [f"{kind}{suffixes[name]}" for kind in kinds] if name in suffixes else []
-    assert mounted == set(wanted)
-    assert variables == {
-        f"SMART_FILTER_{secret.removesuffix(suffixes[name]).upper()}_FILE": f"/run/secrets/{secret}"
-        for secret in wanted
-    }
 
 
 def test_script_gives_api_and_workers_only_the_rights_of_their_policies(tmp_path: Path) -> None:

@@ -320,16 +320,6 @@ def test_photos_of_another_key_are_not_canceled_or_restored_without_the_scope_ad
     assert len(listed(api)) == 2
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [{"state": "done"}, {"except": ["6"]}, {"photos": [str(uuid.uuid4())] * 801}, {"of": 1}],
-)
-def test_wrong_query_is_refused(api: Api, wrong: dict[str, object]) -> None:
-    answer = api.client.post("/v1/choices", json={"all": True, **wrong})
-
-    assert refusal_of(answer) == (422, "invalid_request")
-
-
 def test_choices_over_the_limit_replace_the_oldest(api: Api) -> None:
     first, second, *_ = [choose(api) for _ in range(MAX_CHOICES + 1)]
 

@@ -45,7 +45,6 @@ from smart_filter_tests.serving import Api, Site, a_photo, an_api, serve_api
 NO_KEY = b'{"errors":[{"title":"API Key invalid","code":"auth_failed"}]}'
 URLENCODED = "application/x-www-form-urlencoded"
 ENCODED = base64.b64encode(PHOTO).decode()
-URL_SAFE = base64.urlsafe_b64encode(PHOTO).decode().rstrip("=")
 SOON_SECONDS = 0.4
 HEADER = PhotoHeader(PhotoFormat.JPEG, 800, 600)
 
@@ -113,9 +112,6 @@ def test_json_holds_the_image_in_base64(client: RemoveBgClient) -> None:
     "body",
     [
         {"json": {"image_file_b64": ENCODED, "crop": True}},
-        {"json": {"image_file_b64": f"data:image/jpeg;base64,{ENCODED}", "crop": True}},
-        {"json": {"image_file_b64": base64.encodebytes(PHOTO).decode(), "crop": True}},
-        {"json": {"image_file_b64": URL_SAFE, "crop": True}},
         {"data": {"image_file_b64": ENCODED, "crop": "true"}},
         {"files": {"image_file_b64": (None, ENCODED), "crop": (None, "true"), "roi": (None, "")}},
         {
@@ -124,8 +120,7 @@ def test_json_holds_the_image_in_base64(client: RemoveBgClient) -> None:
         },
     ],
     ids=[
-        *("json", "json-data-url", "json-in-lines", "json-url-safe", "urlencoded"),
-        *("base64-as-a-part", "unescaped"),
+        *("json", "urlencoded", "base64-as-a-part", "unescaped"),
     ],
 )
 def test_image_is_accepted_in_every_common_encoding(

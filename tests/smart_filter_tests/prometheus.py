@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
-import pytest
 import yaml
 
 from smart_filter_deploy.embedded.addresses import LOOPBACK, free_port
+from smart_filter_tests import debian_packages
 from smart_filter_tests.patience import PATIENCE_SECONDS
 
 CHECKOUT: Final = Path(__file__).parents[2]
 CONFIGURATION: Final = CHECKOUT / "deploy" / "prometheus"
-_UNPACK: Final = CHECKOUT / "deploy" / "standins" / "unpack.sh"
 # Unpacked once for all runs; `make clean` removes it.
 _UNPACKED: Final = CHECKOUT / "build" / "prometheus"
 # What differs from deploy/prometheus, so that an alert fires within seconds instead of minutes: how
@@ -144,22 +143,13 @@ def _replace_names(path: Path, targets: Mapping[str, Collection[str]]) -> None:
 
 
 def _unpack() -> None:
-    lines = Path("/etc/os-release").read_text().splitlines()
-    release = {line.partition("=")[0]: line.partition("=")[2] for line in lines}
-    if release.get("ID") != "debian":
-        pytest.skip("no Prometheus: install it, with promtool, or run on Debian")
+    release = debian_packages.own_release()
     _UNPACKED.parent.mkdir(exist_ok=True)
     # Moved when complete: an interrupted run, or another one now, leaves no half of it.
     with tempfile.TemporaryDirectory(dir=_UNPACKED.parent, prefix="prometheus-") as name:
-        ended = subprocess.run(
-            [_UNPACK, name, release["VERSION_CODENAME"], "prometheus"],
-            capture_output=True,
-            text=True,
-            check=False,
+        debian_packages.unpack(
+            Path(name), release, "prometheus", instead="install Prometheus, with promtool"
         )
-        if ended.returncode != 0:
-            reason = ended.stderr.strip()[-500:]
-            pytest.skip(f"no Prometheus, and Debian's cannot be downloaded: {reason}")
         with contextlib.suppress(OSError):  # another run was quicker
             (Path(name) / "usr" / "bin").rename(_UNPACKED)
 

@@ -1,5 +1,5 @@
 """Read request bodies into spooled pictures and form fields, within limits.
 
 Called by openapi, removebg, routes, s3_folders, services, submission.
-Calls auth, http, problems, shared.
+Calls http, problems, shared.
 """

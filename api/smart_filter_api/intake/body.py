@@ -17,7 +17,6 @@ from python_multipart.multipart import parse_options_header
 
 from smart_filter_api.http import downloads
 from smart_filter_api.intake import json_body, multipart
-from smart_filter_api.intake.body_budget import BodySender
 from smart_filter_api.intake.json_body import JsonSubmission
 from smart_filter_api.intake.multipart import (
     BACKGROUND,
@@ -31,6 +30,7 @@ from smart_filter_api.intake.multipart import (
     UPLOAD_ID,
     WEBHOOK_URL,
 )
+from smart_filter_api.limits import BodySender
 from smart_filter_api.problems import validation
 from smart_filter_shared.catalog.scalars import Value, as_list, as_text, quote_value
 from smart_filter_shared.errors import (

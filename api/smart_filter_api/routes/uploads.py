@@ -16,8 +16,8 @@ from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import body as intake_body
 from smart_filter_api.intake import json_document
 from smart_filter_api.intake.body import SpooledPicture
-from smart_filter_api.intake.body_budget import BodySender
 from smart_filter_api.intake.multipart import PHOTO, PICTURES, picture_too_large
+from smart_filter_api.limits import BodySender
 from smart_filter_api.openapi import bodies
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.services import callers, idempotency

@@ -21,8 +21,9 @@ from smart_filter_api.auth.rate_limit import FailureLimit, RateLimiter
 from smart_filter_api.auth.security_log import RefusalLog
 from smart_filter_api.auth.sessions import Lifetimes
 from smart_filter_api.caches import Caches
-from smart_filter_api.intake.body_budget import BodyBudget
+from smart_filter_api.intake.multipart import MAX_BODY_BYTES
 from smart_filter_api.limits import (
+    BodyBudget,
     DatabaseLimit,
     DeliveryCapacity,
     ParsingLimit,
@@ -101,7 +102,7 @@ def open_limits(settings: Settings, *, clock: Callable[[], float]) -> ProcessLim
         key_failures=FailureLimit(_KEY_FAILURES_PER_MINUTE, clock=clock),
         sign_in_failures=FailureLimit(_SIGN_IN_FAILURES_PER_MINUTE, clock=clock),
         waits=WaitLimit(),
-        bodies=BodyBudget(limits.body_megabytes * 1_000_000),
+        bodies=BodyBudget(limits.body_megabytes * 1_000_000, device_bytes=MAX_BODY_BYTES),
         parsing=ParsingLimit(),
         large_pictures=anyio.CapacityLimiter(_MAX_LARGE_PICTURES),
         queues=QueueCapacity(clock=clock),

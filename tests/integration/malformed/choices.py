@@ -1,5 +1,7 @@
 """Malformed requests for choices of photos."""
 
+import uuid
+
 from integration.malformed.rows import (
     MEDIA,
     RECIPE,
@@ -30,6 +32,7 @@ CHOICES = (
     json_row(_CREATE, "empty name", {"all": True, "name": ""}, "/name"),
     json_row(_CREATE, "name with a NUL", {"all": True, "name": "a\0"}, "/name"),
     json_row(_CREATE, "photo that is no id", {"photos": ["mine"]}, "/photos/0"),
+    json_row(_CREATE, "801 photos", {"photos": [str(uuid.UUID(int=7))] * 801}, "/photos"),
     json_row(_CREATE, "exception that is no id", {"all": True, "except": [1]}, "/except/0"),
     json_row(
         _DERIVE,

@@ -180,6 +180,7 @@ RECIPES = (
             ("run_at", "9999-12-31T00:00:00Z", "30 days"),
             ("recipe", "a,b,c,d,e", "at most 4"),
             ("recipe", "../shop", "is not a saved recipe"),
+            ("recipe", "shop\0", "is not a saved recipe"),
             ("recipe", "x" * 4000, "is not a saved recipe"),
             ("metadata.order id", "1", "A-Z a-z 0-9 . _ -"),
         )

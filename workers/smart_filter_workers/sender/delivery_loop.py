@@ -35,9 +35,8 @@ from smart_filter_shared.webhooks import endpoints, outbox
 from smart_filter_shared.webhooks.endpoints import Webhook
 from smart_filter_shared.webhooks.outbox import AttemptResult, ClaimedDelivery, DeliveryState
 from smart_filter_workers.sender import retry_policy
-from smart_filter_workers.sender.endpoint_lanes import EndpointLanes
 from smart_filter_workers.sender.http_client import EndpointAnswer, NoAnswer, WebhookTransport
-from smart_filter_workers.sender.retry_policy import RetryDecision
+from smart_filter_workers.sender.retry_policy import EndpointLanes, RetryDecision
 
 _log = logger("sender")
 

@@ -1,4 +1,4 @@
-"""Decide the next step of a delivery by the outcome of an attempt.
+"""Decide the next step of a delivery by the outcome of an attempt, and which receivers wait.
 
 Source: Standard Webhooks 1.0.0, "Deliverability and reliability": its example of a schedule,
 each time counted from the attempt before; success is 2xx, redirects are failures, 410 disables
@@ -7,7 +7,7 @@ the webhook, `Retry-After` is honored.
 
 import datetime as dt
 import email.utils
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from smart_filter_shared.webhooks.outbox import TEST_EVENT, DeliveryState
@@ -24,6 +24,9 @@ WAITS_SECONDS: Final = (
 _JITTER: Final = 0.2
 _MAX_RETRY_AFTER_SECONDS: Final = 24 * _HOUR
 _HTTP_GONE: Final = 410
+# A receiver that takes longer counts as troubled, whatever it answers.
+SLOW_SECONDS: Final = 5.0
+_MAX_LANES: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +88,33 @@ def retry_after_seconds(header: str | None, now: dt.datetime) -> float:
         aware = date if date.tzinfo is not None else date.replace(tzinfo=dt.UTC)
         seconds = (aware - now).total_seconds()
     return min(max(0.0, seconds), _MAX_RETRY_AFTER_SECONDS)
+
+
+@dataclass(slots=True)
+class EndpointLanes:
+    """Which receivers are slow or failing, so that they take no room from the others.
+
+    Each process learns this for itself and forgets it when it ends. Times are on a monotonic clock.
+    """
+
+    _held_until: dict[str, float] = field(default_factory=dict)
+
+    def record(
+        self, lane: str, *, well: bool, seconds: float, now: float, hold_seconds: float = 0.0
+    ) -> None:
+        """Note how a delivery went, and for how long its receiver wants no other delivery."""
+        if well and seconds < SLOW_SECONDS:
+            self._held_until.pop(lane, None)
+            return
+        self._held_until[lane] = max(now + hold_seconds, self._held_until.pop(lane, now))
+        if len(self._held_until) > _MAX_LANES:
+            del self._held_until[next(iter(self._held_until))]
+
+    @property
+    def failing(self) -> frozenset[str]:
+        """The lanes whose last delivery did not go well."""
+        return frozenset(self._held_until)
+
+    def due_for_retry(self, now: float) -> frozenset[str]:
+        """Return the troubled lanes whose hold has ended."""
+        return frozenset(lane for lane, until in self._held_until.items() if until <= now)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from smart_filter_workers.results import Matte8, Srgb8
-from smart_filter_workers.stages.segmentation.mattes.soft_outline import (
+from smart_filter_workers.stages.segmentation.mattes.outline_networks import (
     measure_unclaimed,
     soften_outline,
 )
