@@ -28,7 +28,7 @@ _MOST_PIXELS: Final = 8192
 WIDE_RADIUS: Final = 0.0425
 NARROW_RADIUS: Final = 0.005
 # Share of the longest side up to which lens and JPEG mix colors across an edge.
-MIXED_SHARE: Final = 0.001
+MIXED_SHARE: Final = 0.0005
 # Weight of the pixels at an edge among those inside.
 EDGE_WEIGHT: Final = np.float32(0.3)
 _EPSILON: Final = 1e-4  # keeps the reciprocal of a weight of 0 finite
@@ -79,7 +79,7 @@ def find_inner(matte: Matte8) -> Matte8:
     """
     side = (2 * max(1, round(MIXED_SHARE * max(matte.shape))) + 1,) * 2
     inner = np.asarray(cv2.blur(cv2.erode(matte, np.ones(side)), side), np.uint8)
-    return np.maximum(inner, np.minimum(matte, 1))
+    return inner | (matte > 0)
 
 
 def find_edge_pixels(matte: Matte8) -> Iterator[EdgePixels]:
