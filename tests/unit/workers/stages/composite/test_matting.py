@@ -45,11 +45,6 @@ def test_edge_solved_without_a_closer_round_has_the_size_of_the_solution() -> No
     assert learned.coverage.size > inputs.matte.size
 
 
-def test_effort_of_no_round_is_refused() -> None:
-    with pytest.raises(ValueError, match="0 rounds"):
-        replace(FAST, rounds=0)
-
-
 def a_crowd() -> Matte8:
     """Make one large person and two small patches, on a matte of 100 × 200."""
     matte = np.zeros((100, 200), np.uint8)
@@ -258,21 +253,20 @@ def test_edge_too_small_or_too_large_to_solve_stays_unchanged(size: tuple[int, i
     assert np.array_equal(solved, coverage)
 
 
-def test_old_background_is_removed_from_mixed_colors() -> None:
-    red, white = np.array([180.0, 20, 20]), np.array([250.0, 250, 250])
-    alpha = np.clip((np.arange(400) - 190) / 20, 0, 1)[None, :, None].repeat(60, axis=0)
-    photo = (red * alpha + white * (1 - alpha)).round().astype(np.uint8)
+@pytest.mark.parametrize("steepness", [1, 9])
+def test_old_background_is_removed_from_mixed_colors(steepness: float) -> None:
+    red = np.array([180.0, 20, 20])
+    alpha = np.tile(np.clip((22.5 - np.arange(90)) / 5, 0, 1), (60, 1))[..., np.newaxis]
+    photo = (red * alpha + 250 * (1 - alpha)).round().astype(np.uint8)
+    coverage = np.clip((alpha - 0.5) * steepness + 0.5, 0, 1).astype(np.float32)
+    colors = edge_pixels.estimate_colors(photo, coverage[..., 0])
+    cut = CutOut(photo, (coverage[..., 0] * 255).round().astype(np.uint8), *colors)
 
-    people, backdrop = edge_pixels.estimate_colors(photo, alpha[..., 0].astype(np.float32))
-    seen = edge_pixels.unmix_foreground(
-        photo.astype(np.float32), alpha.astype(np.float32), people, backdrop
-    )
+    made = layers.load(Path("unused")).over(cut, np.zeros_like(photo))
 
-    halfway = slice(198, 203)
-    assert np.abs(photo[30, halfway] - red).max() > 90  # as photographed: mostly pink
-    # With so soft an edge a third of the white is left; with a usual one a tenth.
-    assert np.abs(seen[30, halfway] - red).max() < 40
-    assert np.array_equal(seen[:, 250:].round(), photo[:, 250:])
+    # As photographed, with a hard edge 92 levels are white's.
+    assert np.abs(made - red * coverage).max() < 40
+    assert np.array_equal(made[:, :14], photo[:, :14])
 
 
 @pytest.mark.parametrize(

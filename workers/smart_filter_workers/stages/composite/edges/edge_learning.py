@@ -102,10 +102,6 @@ class Effort:
     hair_veil: float = 0.15
     binds: bool = True
 
-    def __post_init__(self) -> None:
-        if self.rounds < 1:
-            raise ValueError(f"{self.rounds} rounds learn nothing")
-
     def split(self, groups: int) -> "Effort":
         """Return the effort for each of some groups of people, which bounds the time of all."""
         if groups <= FULL_GROUPS:

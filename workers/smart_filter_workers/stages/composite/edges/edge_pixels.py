@@ -27,6 +27,10 @@ _MOST_PIXELS: Final = 8192
 # beyond the mixed band; a narrow one then keeps the changes along the edge.
 WIDE_RADIUS: Final = 0.0425
 NARROW_RADIUS: Final = 0.005
+# Share of the longest side up to which lens and JPEG mix colors across an edge.
+MIXED_SHARE: Final = 0.0005
+# Weight of the pixels at an edge among those inside.
+EDGE_WEIGHT: Final = np.float32(0.3)
 _EPSILON: Final = 1e-4  # keeps the reciprocal of a weight of 0 finite
 
 _WHOLE: Final = np.float32(255)
@@ -68,6 +72,16 @@ class EdgePixels:
         return np.asarray(enlarged, np.float32)
 
 
+def find_inner(matte: Matte8) -> Matte8:
+    """Return how far each pixel shows people alone, (H, W) uint8: 0 only outside a matte.
+
+    Lens and JPEG mix the background into pixels next to it that people cover whole.
+    """
+    side = (2 * max(1, round(MIXED_SHARE * max(matte.shape))) + 1,) * 2
+    inner = np.asarray(cv2.blur(cv2.erode(matte, np.ones(side)), side), np.uint8)
+    return inner | (matte > 0)
+
+
 def find_edge_pixels(matte: Matte8) -> Iterator[EdgePixels]:
     """Yield the pixels at which a matte, (H, W) uint8, is neither 0 nor 255, part by part."""
     height, width = matte.shape
@@ -96,11 +110,27 @@ def estimate_colors(srgb: Srgb8, coverage: Floats) -> tuple[Floats, Floats]:
     any size.
     Source: Forte 2021, "Approximate fast foreground colour estimation" (blur fusion, twice).
     """
-    longest = max(coverage.shape)
     people, backdrop = _wide_means(srgb, coverage)
     colors = unmix_foreground(srgb.astype(np.float32), coverage[..., np.newaxis], people, backdrop)
-    narrow = max(1, round(NARROW_RADIUS * longest))
-    return _mean(cv2.split(colors), coverage, narrow), backdrop
+    narrow = max(1, round(NARROW_RADIUS * max(coverage.shape)))
+    return _mean(cv2.split(colors), _weigh_inner(coverage), narrow), backdrop
+
+
+def _weigh_inner(coverage: Floats) -> Floats:
+    """Return weights, (h, w) float32: less at the edge of a coverage, (h, w) float32."""
+    return cv2.erode(coverage, np.ones((3, 3))) + EDGE_WEIGHT * coverage
+
+
+def remove_backdrop(colors: Floats, inner: Floats, people: Floats, backdrop: Floats) -> Floats:
+    """Return the people's colors, (H, W, 3) float32 0..255, without what is left of the backdrop's.
+
+    inner: (H, W, 1) float32, 0..1: pixels that show people alone do not change.  What does not lead
+    from the people's color to the backdrop's stays.
+    """
+    away = backdrop - people
+    left, whole = (np.vecdot(part, away)[..., np.newaxis] for part in (colors - people, away))
+    colors -= away * np.clip(left / (whole + 1), 0, 1 - inner)
+    return np.clip(colors, 0, 255, out=colors)
 
 
 def unmix_foreground(srgb: Floats, alpha: Floats, people: Floats, backdrop: Floats) -> Floats:
@@ -130,7 +160,7 @@ def _wide_means(srgb: Srgb8, coverage: Floats) -> tuple[Floats, Floats]:
     radius = max(1, round(WIDE_RADIUS * max(half)))
     # Squared, so that mixed pixels count little: it halves the remains of the old background.
     people, backdrop = (
-        cv2.resize(_mean(colors, np.square(weight), radius), (width, height))
+        cv2.resize(_mean(colors, np.square(_weigh_inner(weight)), radius), (width, height))
         for weight in (share, 1 - share)
     )
     return np.asarray(people, np.float32), np.asarray(backdrop, np.float32)

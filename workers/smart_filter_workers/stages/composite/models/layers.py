@@ -35,7 +35,7 @@ from smart_filter_workers.stages.composite.models.base import Compositor, CutOut
 
 CARD: Final = ModelCard(
     name="layers",
-    version="4",
+    version="5",
     task=TaskName.COMPOSITE,
     family="layers",
     title="Matte learned from colors, and blur-fused edge colors",
@@ -56,6 +56,8 @@ CELL_PX: Final = 12
 MARGIN_SHARE: Final = 0.05
 # More groups than this share one box: crowds.
 MAX_BOXES: Final = 16
+# Chosen by benchmarks.soft_edges.
+LENS_SIGMA_PX: Final = 0.55
 # Longest side of the map of the whole photo's colors.
 MAX_COLORS_PX: Final = 512
 
@@ -92,16 +94,18 @@ class _Layers:
 
     def over(self, cut: CutOut, ground: Srgb8 | Srgba8) -> Srgb8 | Srgba8:
         """Composite the people onto a ground, in place."""
-        if ground.shape[2] == _RGBA:
-            return _lay_over_transparent(cut, ground)
-        _lay_whole(cut, ground)
-        for edge in find_edge_pixels(cut.matte):
-            alpha, people = _unmix(cut, edge)
-            # Ground + (people - ground) · alpha, in place.
+        inner = edge_pixels.find_inner(cut.matte)
+        _lay_whole(cut, inner, ground)
+        for edge in find_edge_pixels(inner):
+            alpha, people = _unmix(cut, inner, edge)
             behind = edge.take(ground).astype(np.float32)
-            people -= behind
-            people *= cv2.merge([alpha] * 3)
-            people += behind
+            if ground.shape[2] == _RGBA:
+                people = _lay_over_transparent(people, alpha, behind)
+            else:
+                # Ground + (people - ground) · alpha, in place.
+                people -= behind
+                people *= cv2.merge([alpha] * 3)
+                people += behind
             people += 0.5
             edge.put(ground, people.astype(np.uint8))
         return ground
@@ -137,62 +141,47 @@ def cut_out(
         place.crop(large)[:] = edge_pixels.upsample(learned, place.crop(photo_srgb))
         places.append(place)
         maps.append(edge_pixels.estimate_colors(learned.srgb, learned.coverage))
+    # Learned edges are sharper than a lens and JPEG draw them.
+    cv2.GaussianBlur(large, (3, 3), LENS_SIGMA_PX, dst=large)
     people, backdrop = (
         join_maps(colors, places, width=width, height=height) for colors in zip(*maps, strict=True)
     )
     return CutOut(photo_srgb, large, people, backdrop)
 
 
-def _lay_over_transparent(cut: CutOut, ground: Srgba8) -> Srgba8:
-    """Composite the people onto a transparent ground, in place.
+def _lay_over_transparent(people: Floats, alpha: Floats, behind: Floats) -> Floats:
+    """Return people, (1, n, 3), of some coverage, (1, n, 1), over a ground, (1, n, 4).
 
     Source: Porter & Duff 1984, "Compositing digital images", over.
     """
-    _lay_whole(cut, ground)
-    for edge in find_edge_pixels(cut.matte):
-        alpha, people = _unmix(cut, edge)
-        behind = edge.take(ground)
-        covered = alpha
-        # Fully transparent pixels take no share in the colors.
-        if behind[..., 3].any():
-            ground_share = (1 - alpha) * np.divide(behind[..., 3:], WHOLE, dtype=np.float32)
-            covered = alpha + ground_share
-            mixed = people * alpha + behind[..., :3].astype(np.float32) * ground_share
-            people = np.divide(mixed, covered, dtype=np.float32)
-        rgba = np.asarray(cv2.merge([people, covered * np.float32(WHOLE)]), np.float32)
-        rgba += 0.5
-        edge.put(ground, rgba.astype(np.uint8))
-    return ground
+    share = (1 - alpha) * behind[..., 3:] / np.float32(WHOLE)
+    covered = alpha + share
+    mixed = (people * alpha + behind[..., :3] * share) / covered
+    return np.asarray(cv2.merge([mixed, covered * np.float32(WHOLE)]), np.float32)
 
 
-def _lay_whole(cut: CutOut, ground: Srgb8 | Srgba8) -> None:
-    """Copy the people where the matte is 255, strip by strip, to avoid a full-size copy."""
+def _lay_whole(cut: CutOut, inner: Matte8, ground: Srgb8 | Srgba8) -> None:
+    """Copy the people where they are alone, strip by strip, to avoid a full-size copy."""
     for top in range(0, len(ground), STRIP_ROWS):
         rows = slice(top, top + STRIP_ROWS)
-        whole = cv2.inRange(cut.matte[rows], WHOLE, WHOLE)
-        left, _, width, _ = cv2.boundingRect(whole)
-        if not width:
-            continue
-        part = rows, slice(left, left + width)
-        people = apply_curves(cut.curves, cut.photo_srgb[part])
+        people = apply_curves(cut.curves, cut.photo_srgb[rows])
         if ground.shape[2] == _RGBA:
             people = np.asarray(cv2.cvtColor(people, cv2.COLOR_RGB2RGBA), np.uint8)
-        cv2.copyTo(people, whole[:, part[1]], ground[part])
+        cv2.copyTo(people, cv2.inRange(inner[rows], WHOLE, WHOLE), ground[rows])
 
 
-def _unmix(cut: CutOut, edge: EdgePixels) -> tuple[Floats, Floats]:
+def _unmix(cut: CutOut, inner: Matte8, edge: EdgePixels) -> tuple[Floats, Floats]:
     """Return alpha, (1, n, 1), and the people's colors, (1, n, 3), of edge pixels."""
-    alpha = np.divide(edge.take(cut.matte), WHOLE, dtype=np.float32)[..., np.newaxis]
+    alpha, alone = (
+        np.divide(edge.take(level), WHOLE, dtype=np.float32)[..., np.newaxis]
+        for level in (cut.matte, inner)
+    )
     colors = apply_curves(cut.curves, edge.take(cut.photo_srgb)).astype(np.float32)
     if cut.own_colors:
         return alpha, colors
-    people = edge_pixels.unmix_foreground(
-        colors,
-        alpha,
-        edge.enlarge(cut.people_srgb),
-        edge.enlarge(cut.backdrop_srgb),
-    )
-    return alpha, people
+    people, backdrop = edge.enlarge(cut.people_srgb), edge.enlarge(cut.backdrop_srgb)
+    colors = edge_pixels.unmix_foreground(colors, alpha, people, backdrop)
+    return alpha, edge_pixels.remove_backdrop(colors, alone, people, backdrop)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import numpy as np
 
 from smart_filter_workers.connected_parts import label_parts, measure_areas
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.resampling import shrink
+from smart_filter_workers.resampling import resize, shrink
 from smart_filter_workers.results import Bools, Floats, Matte8, Srgb8
 
 # Longest side of the picture that a matte is refined on. Small networks see nothing finer, and the
@@ -42,24 +42,12 @@ def refine_edges(matte_01: Floats, srgb: Srgb8, *, small: Srgb8 | None = None) -
     """
     if small is None:
         small = shrink(srgb, longest_side=REFINED_PX)
-    matte_01 = np.asarray(_resize(matte_01, small), np.float32)
+    matte_01 = resize(matte_01, width=small.shape[1], height=small.shape[0])
     network_px = max(1.0, max(small.shape) / NETWORK_SIDE_PX)
     guided = _guide(matte_01, small, radius=round(GUIDE_RADIUS * network_px))
     sharp = np.clip((guided - NONE_BELOW) * (255 / (WHOLE_ABOVE - NONE_BELOW)), 0, 255)
     refined = keep_to_band(sharp.astype(np.uint8), network_px=network_px)
-    return np.asarray(_resize(refined, srgb), np.uint8)
-
-
-def _resize(matte: Floats | Matte8, picture: Srgb8) -> Floats | Matte8:
-    """Return the matte at the picture's size; the same array if it has that size."""
-    height, width = picture.shape[:2]
-    if matte.shape == (height, width):
-        return matte
-    shrinks = matte.shape[0] >= height and matte.shape[1] >= width
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    resized: Floats | Matte8 = np.empty((height, width), matte.dtype)
-    cv2.resize(matte, (width, height), dst=resized, interpolation=how)
-    return resized
+    return resize(refined, width=srgb.shape[1], height=srgb.shape[0])
 
 
 def _guide(matte_01: Floats, srgb: Srgb8, *, radius: int) -> Floats:
@@ -73,20 +61,18 @@ def _guide(matte_01: Floats, srgb: Srgb8, *, radius: int) -> Floats:
     height, width = guide.shape
     step = max(1, radius // FIT_RADIUS)
     small = (max(1, width // step), max(1, height // step))
-    small_guide: Floats | cv2.typing.MatLike = guide
-    small_matte: Floats | cv2.typing.MatLike = matte_01
-    if step > 1:
-        small_guide = cv2.resize(guide, small, interpolation=cv2.INTER_AREA)
-        small_matte = cv2.resize(matte_01, small, interpolation=cv2.INTER_AREA)
+    small_guide, small_matte = (
+        cv2.resize(plane, small, interpolation=cv2.INTER_AREA) for plane in (guide, matte_01)
+    )
     side = (2 * (radius // step) + 1,) * 2
     mean_guide, mean_matte = cv2.blur(small_guide, side), cv2.blur(small_matte, side)
     covariance = cv2.blur(small_guide * small_matte, side) - mean_guide * mean_matte
     variance = cv2.blur(small_guide * small_guide, side) - mean_guide * mean_guide
     a = covariance / (variance + np.float32(GUIDE_EPSILON))
-    slope, offset = cv2.blur(a, side), cv2.blur(mean_matte - a * mean_guide, side)
-    if step > 1:
-        slope = cv2.resize(slope, (width, height), interpolation=cv2.INTER_LINEAR)
-        offset = cv2.resize(offset, (width, height), interpolation=cv2.INTER_LINEAR)
+    slope, offset = (
+        cv2.resize(cv2.blur(plane, side), (width, height), interpolation=cv2.INTER_LINEAR)
+        for plane in (a, mean_matte - a * mean_guide)
+    )
     return np.asarray(cv2.add(cv2.multiply(slope, guide), offset), dtype=np.float32)
 
 
@@ -107,8 +93,10 @@ def keep_to_band(matte: Matte8, *, network_px: float) -> Matte8:
     # Blur, so that the band's own border does not show.
     reach = cv2.blur(cv2.dilate(inside, disc), side)
     core = cv2.blur(cv2.erode(inside, disc), side)
-    least = cv2.resize(core, (width, height), interpolation=cv2.INTER_LINEAR)
-    most = cv2.resize(reach, (width, height), interpolation=cv2.INTER_LINEAR)
+    least, most = (
+        cv2.resize(level, (width, height), interpolation=cv2.INTER_LINEAR)
+        for level in (core, reach)
+    )
     return np.asarray(cv2.max(cv2.min(matte, most), least), dtype=np.uint8)
 
 
