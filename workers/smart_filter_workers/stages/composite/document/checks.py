@@ -42,7 +42,7 @@ LIMITS: Final = {
     "roll": (6.0, 10.0, "{:.1f}°"),
     "yaw": (10.0, 20.0, "{:.1f}°"),
     "pitch": (12.0, 20.0, "{:.1f}°"),
-    "even_light": (0.28, 0.65, "a part {:.0%} darker"),
+    "even_light": (0.28, 0.65, "{:.0%} darker in a part"),
     "sharpness": (2.5, 4.5, "{:.1f} px wide edges"),
     "detail": (1.0, 1.5, "{:.1f} times softer than a sharp photo"),
     "compression": (0.42, 1.0, "{:.0%} blocks"),
