@@ -35,6 +35,8 @@ from smart_filter_workers.stages.composite.document import head_frame
 LABELS: Final = Path(__file__).with_suffix(".csv")
 HEADS: Final = Path(__file__).with_name("document_heads.csv")
 CROWNS: Final = Path(__file__).with_name("document_crowns.csv")
+# Returns a photo, (h, w, 3) uint8, with a fault, from the photo and the people's matte.
+_Make = Callable[[Srgb8, np.ndarray], Srgb8]
 _HALF: Final = 127
 _WALL: Final = 232
 # Checks by which a photo must not be bad for faults to be made in it.
@@ -113,23 +115,24 @@ def _print_check(
     )
 
 
-def _compress(quality: int) -> Callable[[Srgb8, np.ndarray], Srgb8]:
-    def make(srgb: Srgb8, _: np.ndarray) -> Srgb8:
-        _done, file = cv2.imencode(".jpg", srgb, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        return np.asarray(cv2.imdecode(file, 1), np.uint8)
-
-    return make
-
-
-def _blur(srgb: Srgb8, _: np.ndarray) -> Srgb8:
-    return np.asarray(cv2.GaussianBlur(srgb, (0, 0), 0.01 * srgb.shape[1]), np.uint8)
+def _compress(quality: int) -> _Make:
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    return lambda srgb, _: np.asarray(
+        cv2.imdecode(cv2.imencode(".jpg", srgb, options)[1], 1), np.uint8
+    )
 
 
-def _expose(gain: float) -> Callable[[Srgb8, np.ndarray], Srgb8]:
+def _enlarge(times: float) -> _Make:
+    return lambda srgb, _: np.asarray(
+        cv2.resize(srgb, None, None, times, times, cv2.INTER_CUBIC), np.uint8
+    )
+
+
+def _expose(gain: float) -> _Make:
     return lambda srgb, _: np.clip(srgb * gain, 0, 255).astype(np.uint8)
 
 
-def _cut_head(slope: float) -> Callable[[Srgb8, np.ndarray], Srgb8]:
+def _cut_head(slope: float) -> _Make:
     """Return what puts a white bar over the top of a head."""
 
     def make(srgb: Srgb8, matte: np.ndarray) -> Srgb8:
@@ -141,25 +144,29 @@ def _cut_head(slope: float) -> Callable[[Srgb8, np.ndarray], Srgb8]:
     return make
 
 
-def _stand_at_wall(shadow: float, darker: float = 0.0) -> Callable[[Srgb8, np.ndarray], Srgb8]:
+def _stand_at_wall(shadow: float, darker: float = 0.0) -> _Make:
     """Return what puts people before a wall.  darker: how much its right end is than its left."""
 
     def make(srgb: Srgb8, matte: np.ndarray) -> Srgb8:
         height, width = matte.shape
-        cover = cv2.GaussianBlur(matte.astype(np.float32) / 255, (0, 0), 0.7)
+        cover = cv2.GaussianBlur(matte.astype(np.float32) / 255, (0, 0), 0.7)[..., np.newaxis]
         moved = np.roll(cover, (height // 50, width // 14), axis=(0, 1))
         fallen = cv2.GaussianBlur(moved, (0, 0), 0.02 * width)
         light = (1 - shadow * fallen) * (1 - darker * np.linspace(0, 1, width))
         wall = (_WALL * light)[..., np.newaxis]
-        mixed = cover[..., np.newaxis] * srgb + (1 - cover[..., np.newaxis]) * wall
+        mixed = cover * srgb + (1 - cover) * wall
         return np.asarray(mixed, np.uint8)
 
     return make
 
 
-_FAULTS: Final[Mapping[str, tuple[str, Callable[[Srgb8, np.ndarray], Srgb8]]]] = {
+_FAULTS: Final[Mapping[str, tuple[str, _Make]]] = {
     **{f"JPEG of quality {each}": ("compression", _compress(each)) for each in (50, 25, 10)},
-    "blur, 1 % of the width": ("sharpness", _blur),
+    **{f"enlarged {each} times": ("detail", _enlarge(each)) for each in (1, 1.5, 2, 3)},
+    "blur, 1 % of the width": (
+        "sharpness",
+        lambda srgb, _: np.asarray(cv2.GaussianBlur(srgb, (0, 0), 0.01 * srgb.shape[1]), np.uint8),
+    ),
     "a fifth of the light": ("exposure", _expose(0.2)),
     "three times the light": ("exposure", _expose(3.0)),
     "head cut": ("head_inside", _cut_head(0.0)),

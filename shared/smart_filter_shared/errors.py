@@ -321,9 +321,9 @@ class DocumentRefused(UnusablePhoto):
 
     code = "document_refused"
 
-    def __init__(self, reasons: str, report: DocumentReport | None = None) -> None:
-        """Keep the whole report, which the job shows, next to the reasons."""
-        super().__init__(reasons)
+    def __init__(self, names: str, report: DocumentReport | None = None) -> None:
+        """Keep the report, which says why, next to the names of the checks."""
+        super().__init__(names)
         self.report = report
 
 

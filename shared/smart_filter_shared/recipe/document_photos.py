@@ -100,7 +100,7 @@ class DocumentPhoto:
     glasses: bool = True
     gray: bool = False
     authority: str | None = None
-    source: str | None = None
+    source: Annotated[str, Field(pattern="^https?://[^\\s]+$")] | None = None
     checked: dt.date | None = None
     name: str = ""
 
@@ -111,12 +111,16 @@ class DocumentPhoto:
         eyes = 0 if self.eyes is None else self.eyes[1]
         faults = {
             "the head does not fit": max(above + self.head[1], eyes) >= height,
+            "no head has such a width": self.width is not None
+            and not self.head[0] / 2 <= self.width[1] <= self.size[0],
             "the head is less than a tenth of the photo": self.head[0] < _LEAST_HEAD * height,
             f"one side is more than {_MAX_SHAPE} times the other": max(self.size)
             > _MAX_SHAPE * min(self.size),
             f"heights are over {_MAX_PX_PER_MM} pixels for each mm of size": self.heights[1]
             > _MAX_PX_PER_MM * height,
             "give eyes or above, not both": None not in {self.eyes, self.above},
+            "ratio asks for more bytes than bytes allows": self.bytes is not None
+            and self.least_bytes(*self.fit_pixels(0)) > self.bytes[1],
             "a color is not opaque": any(map(has_alpha, self.backgrounds)),
         }
         for fault, applies in faults.items():

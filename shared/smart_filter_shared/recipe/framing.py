@@ -345,7 +345,7 @@ class Framing:
         Require.NONE,
         """`pass`: fail when a check of `document` fails or is unsure
 
-        The error is `document_refused`, with the reasons
+        The error is `document_refused`; the report has the reasons
         """,
     )
     sheet: Sheet = declare(

@@ -75,7 +75,6 @@ def test_matte_without_persons_is_enough_for_a_document(cut: dict[str, str]) -> 
     ("fields", "at_fault"),
     [
         ({"document": "us", "size": "600x600"}, ["/size", "/document"]),
-        ({"document": "us", "crop": "faces"}, ["/crop", "/document"]),
         ({"require": "pass"}, ["/require", "/document"]),
         ({"outputs": "sheet"}, ["/outputs", "/document"]),
         ({"document": "us", "outputs": "cutout"}, ["/document", "/outputs"]),
@@ -114,6 +113,9 @@ def test_operator_adds_a_row(own_rows: Path) -> None:
         ("heights = [400, 90000]", "less than or equal to 4000"),
         ("heights = [400, 4000]", "over 60 pixels for each mm"),
         ("size = [19, 80]", "more than 4 times the other"),
+        ("width = [5, 7]", "'club': no head has such a width"),
+        ("ratio = 5\nbytes = [0, 60_000]", "'club': ratio asks for more bytes than bytes allows"),
+        ("source = 'javascript:alert(1)'", r"'club.source': .* should match pattern '\^https"),
         ("[none]", "and is not none"),
         ("club = 3", "'club.club': is not a field"),
         ("[club", "cannot be read"),

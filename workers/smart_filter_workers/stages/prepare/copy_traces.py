@@ -5,8 +5,9 @@ from typing import Final
 import numpy as np
 
 from smart_filter_shared.results import CopyTraces
+from smart_filter_workers.measurements import measure_blocks, measure_crispness
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Bytes, Floats, Srgb8
+from smart_filter_workers.results import Bytes, Srgb8
 
 # Levels of 255 that a line of a bar differs in, by the ringing of JPEG, and the share of its pixels
 # that may differ more, by a word in it.  The picture's first line differs in more pixels than a
@@ -14,16 +15,6 @@ from smart_filter_workers.results import Bytes, Floats, Srgb8
 FLAT_LEVELS, FLAT_SHARE, CONTENT_SHARE = 8, 0.02, 0.3
 # Bars are black or white within these levels; a gray one is likely a wall.
 _DARK, _LIGHT = 12, 243
-# Of one block of a JPEG; and the step of levels across a line that counts as an edge of the photo.
-_BLOCK_PX: Final = 8
-_MAX_STEP: Final = 20
-# Side of the middle that is looked at for blocks: they are everywhere, and a large photo is slow.
-_MIDDLE_PX: Final = 1024
-# Windows whose spectrum is taken, in each direction, and their side.
-_WINDOWS, _WINDOW_PX = 5, 128
-# Bands of the spectrum in cycles a pixel.  Enlarging by 1.4 leaves a third of the fine one, by 2 a
-# sixth; measured by benchmarks/best_copy.py.
-_FINE, _COARSE = (0.33, 0.42), (0.15, 0.21)
 # Side of the map of edges, and of the picture that they are found in: text is seen, detail is not.
 EDGE_CELLS: Final = 16
 _EDGE_PICTURE_PX: Final = 128
@@ -63,36 +54,6 @@ def find_content(proxy_srgb: Srgb8) -> tuple[slice, slice]:
     return slice(top, height - bottom), slice(left, width - right)
 
 
-def measure_blocks(gray: Bytes) -> float:
-    """Return how far every eighth step of levels exceeds the others, 0 and up; about 1 is visible.
-
-    gray: (h, w) uint8, luma.  The phase of the blocks is unknown in a cropped copy.
-    """
-    height, width = gray.shape
-    top, left = max(0, height - _MIDDLE_PX) // 2, max(0, width - _MIDDLE_PX) // 2
-    middle = gray[top : top + _MIDDLE_PX, left : left + _MIDDLE_PX].astype(np.float32)
-    return max(0.0, float(np.mean([_blocks_along(middle), _blocks_along(middle.T)])))
-
-
-def measure_crispness(gray: Bytes) -> float:
-    """Return the fine detail of a picture by its coarse detail; about 0.3, less if enlarged.
-
-    gray: (h, w) uint8, luma.
-    """
-    side = min(_WINDOW_PX, *gray.shape)
-    window = np.outer(np.hanning(side), np.hanning(side)).astype(np.float32)
-    frequency = np.fft.fftfreq(side)
-    cycles = np.hypot(*np.meshgrid(frequency, frequency))
-    fine, coarse = ((cycles >= low) & (cycles < high) for low, high in (_FINE, _COARSE))
-    totals = np.zeros(2)
-    for top in np.linspace(0, gray.shape[0] - side, _WINDOWS).astype(int):
-        for left in np.linspace(0, gray.shape[1] - side, _WINDOWS).astype(int):
-            part = gray[top : top + side, left : left + side].astype(np.float32)
-            power = np.abs(np.fft.fft2((part - part.mean()) * window)) ** 2
-            totals += [power[fine].mean() if fine.any() else 0, power[coarse].mean()]
-    return float(np.sqrt(totals[0] / max(totals[1], 1e-6)))
-
-
 def _to_gray(srgb: Srgb8) -> Bytes:
     return np.asarray(cv2.cvtColor(np.ascontiguousarray(srgb), cv2.COLOR_RGB2GRAY), np.uint8)
 
@@ -120,17 +81,6 @@ def _has_plain_corners(gray: Bytes) -> bool:
     corners = [gray[rows, columns] for rows in ends for columns in ends]
     lowest, highest = (int(each(corner)) for each, corner in ((np.min, corners), (np.max, corners)))
     return highest <= _DARK or lowest >= _LIGHT
-
-
-def _blocks_along(gray: Floats) -> float:
-    steps = np.abs(np.diff(gray, axis=1))
-    excess = steps[:, 1:-1] - (steps[:, :-2] + steps[:, 2:]) / 2
-    whole = excess.shape[1] // _BLOCK_PX * _BLOCK_PX
-    if not whole:
-        return 0.0
-    clipped = np.clip(excess[:, :whole], -_MAX_STEP, _MAX_STEP)
-    by_phase = np.sort(clipped.reshape(-1, _BLOCK_PX).mean(axis=0))
-    return float((by_phase[-1] - by_phase[-2]) / (np.abs(excess).mean() + 0.3))
 
 
 def _map_edges(gray: Bytes) -> Bytes:

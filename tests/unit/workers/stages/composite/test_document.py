@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from smart_filter_shared.errors import DocumentRefused
 from smart_filter_shared.rating import SmileLevel
@@ -26,7 +26,7 @@ from smart_filter_workers.results import (
     Stroke,
 )
 from smart_filter_workers.stages.composite.document import head_frame, print_sheet
-from smart_filter_workers.stages.composite.document.checks import measure_blocks
+from smart_filter_workers.stages.composite.document.checks import LIMITS
 from smart_filter_workers.stages.composite.document.head_frame import HeadSpan
 from smart_filter_workers.stages.composite.document.skin import measure_skin
 from unit.drawn_portrait import a_face, a_portrait
@@ -79,13 +79,14 @@ def portrait(
     hole: int = 1,
     noise: float = 0.0,
     alpha: int = 0,
+    enlarged: int = 1,
     **recipe: str,
 ) -> CompositeResult:
     """Composite a drawn portrait.  light: right of the lit share of the face, as a share of it.
 
     y: of the face.  other_x: of another's face, who is not kept.  bar, alpha: rows that are white,
     and transparent.  slant: of their edge, in degrees; a model goes on with the head there.
-    hole: the diameter of a transparent one in the face.
+    hole: the diameter of a transparent one in the face.  enlarged: how many times before.
     """
     face = a_face(x=420, y=y, width=260)
     others = () if other_x is None else (a_face(x=other_x, y=y, width=200),)
@@ -103,6 +104,8 @@ def portrait(
     height_of = rows - np.tan(np.radians(slant)) * (columns - 550)
     srgb[height_of < bar] = 255
     matte[: 0 if slant else max(bar, alpha)] = 0
+    small = cv2.resize(srgb, None, fx=1 / enlarged, fy=1 / enlarged, interpolation=cv2.INTER_AREA)
+    srgb = np.asarray(cv2.resize(small, srgb.shape[1::-1], interpolation=cv2.INTER_CUBIC), np.uint8)
     opaque = np.where(height_of < alpha, 0, 255).astype(np.uint8)
     cv2.circle(opaque, (550, int(y) + 160), hole // 2, 0, -1)
     inputs = a_job("color:#e6e6e6")
@@ -142,14 +145,11 @@ def verdicts(made: CompositeResult) -> Mapping[str, CheckVerdict]:
         ({"head": None}, "head_height", CheckVerdict.UNSURE),
         ({"eyes": Eyes(left_open=True, right_open=None)}, "eyes", CheckVerdict.UNSURE),
         ({"eyes": Eyes(left_open=False, right_open=True)}, "eyes", CheckVerdict.FAIL),
-        ({"level": SmileLevel.MILD}, "mouth", CheckVerdict.UNSURE),
         ({"level": SmileLevel.HUGE}, "mouth", CheckVerdict.FAIL),
-        ({"light": 0.5}, "even_light", CheckVerdict.FAIL),
+        ({"light": 0.5}, "even_light", CheckVerdict.UNSURE),
         ({"background": "color:#3060c0"}, "background", CheckVerdict.FAIL),
         ({"background": "transparent", "format": "png"}, "background", CheckVerdict.FAIL),
-        ({"y": -40}, "head_inside", CheckVerdict.FAIL),
         ({"bar": 290}, "head_inside", CheckVerdict.FAIL),
-        ({"alpha": 290}, "head_inside", CheckVerdict.FAIL),
         ({"alpha": 300, "slant": 30}, "head_inside", CheckVerdict.FAIL),
         ({"bar": 300, "slant": -35}, "head_inside", CheckVerdict.FAIL),
         ({"stroke": REMOVES_HAIR}, "head_inside", CheckVerdict.FAIL),
@@ -158,6 +158,7 @@ def verdicts(made: CompositeResult) -> Mapping[str, CheckVerdict]:
         ({"document": "china"}, "file_size", CheckVerdict.FAIL),
         ({"other_x": 10}, "one_face", CheckVerdict.UNSURE),
         ({"lit": 0.25, "light": 0.1}, "exposure", CheckVerdict.UNSURE),
+        ({"enlarged": 2}, "detail", CheckVerdict.FAIL),
     ],
 )
 def test_fault_is_found_by_its_check(
@@ -186,29 +187,31 @@ def test_black_and_white_photo_fails_and_headwear_is_asked() -> None:
     assert (checks["color"], checks["headwear"]) == (CheckVerdict.FAIL, CheckVerdict.ASK)
 
 
+def test_file_is_not_blamed_where_no_face_is_seen() -> None:
+    assert "file_size" not in verdicts(portrait("china", head=None))
+
+
 def test_smile_is_allowed_on_a_badge() -> None:
     assert "mouth" not in verdicts(portrait("badge", level=SmileLevel.HUGE))
 
 
-def test_required_pass_fails_with_every_reason_and_the_report() -> None:
+def test_required_pass_fails_with_the_checks_and_the_report() -> None:
     closed = Eyes(left_open=False, right_open=False)
 
-    with pytest.raises(
-        DocumentRefused, match=r"(?s)roll: 20.0°.*eyes: closed, open is asked"
-    ) as refused:
+    with pytest.raises(DocumentRefused, match="roll, eyes") as refused:
         portrait(require=Require.PASS, head=replace(HEAD, roll=20.0), eyes=closed)
 
     assert refused.value.report is not None
-    assert refused.value.report.verdict == CheckVerdict.FAIL
 
 
-def test_image_has_the_print_resolution() -> None:
-    made = portrait("india")
+@pytest.mark.parametrize("format_", ["jpg", "webp"])
+def test_image_has_the_print_resolution(format_: str) -> None:
+    made = portrait("india", format=format_)
 
     assert made.image is not None
     picture = Image.open(io.BytesIO(made.image.content))
-    assert round(picture.info["dpi"][1]) == ROWS["india"].dots_per_inch(picture.height)
-    assert verdicts(made)["file_size"] == CheckVerdict.PASS
+    density = picture.info.get("dpi", (0, picture.getexif().get(ExifTags.Base.YResolution)))[1]
+    assert round(density) == ROWS["india"].dots_per_inch(picture.height)
 
 
 def test_file_is_compressed_no_more_than_the_document_allows() -> None:
@@ -255,31 +258,18 @@ def test_sheet_is_an_output() -> None:
         ("", "200 150 130", ""),
         ("brow", "90 65 55", "is_uneven"),
         ("lips", "120 160 200", "hides_mouth"),
-        ("lips", "30 30 30", "hides_mouth"),
-        ("", "120 150 80", "is_tinted hides_mouth"),
+        ("lips", "200 150 130", "hides_mouth"),
+        ("", "120 150 80", "is_tinted"),
     ],
 )
 def test_face_shows_its_skin(part: str, color: str, found: str) -> None:
     face = a_face(x=420, y=260, width=260)
     srgb = np.full((700, 1100, 3), (200, 150, 130), np.uint8)
     (_, eyes), (_, mouth) = face.landmarks[0], face.landmarks[3]
-    rows = {"brow": slice(int(eyes)), "lips": slice(int(mouth) - 20, None)}.get(part, slice(None))
-    srgb[rows] = color.split()
+    srgb[int(mouth) - 4 : int(mouth) + 4] = 130, 80, 80
+    rows = {"brow": slice(int(eyes)), "lips": slice(int(mouth) - 30, None)}
+    srgb[rows.get(part, slice(int(mouth) - 30))] = color.split()
 
     skin = asdict(measure_skin(srgb, face))
+    skin = {"is_uneven": skin.pop("darker") > LIMITS["even_light"][0], **skin}
     assert [name for name, is_so in skin.items() if is_so] == found.split()
-
-
-def test_blocks_of_a_strong_compression_are_measured() -> None:
-    random = np.random.default_rng(3)
-    coarse = random.integers(60, 200, (17, 17, 3), dtype=np.uint8)
-    photo = Image.fromarray(coarse).resize((192, 192), Image.Resampling.BICUBIC)
-
-    blocks = []
-    for quality in (95, 50, 8):
-        file = io.BytesIO()
-        photo.save(file, "JPEG", quality=quality)
-        blocks.append(measure_blocks(np.asarray(Image.open(file).convert("L"))))
-
-    assert blocks == sorted(blocks)
-    assert blocks[0] < 1.2 < blocks[2]
