@@ -40,19 +40,20 @@ frameworks() { # PACKAGE…: more of them
 worker() { # VARIANT ARGUMENT…: with the packages of the standard input
   variant=$1
   shift
-  image "worker-$variant" --group api --group c2pa --group live --group onnx --group otlp --group worker "$@" -
+  image "worker-$variant" --group api --group c2pa --group live --group onnx --group otlp --group s3 --group uvloop \
+    --group worker "$@" -
 }
 
 [ $# -gt 0 ] || set -- run dev models api build worker
 for name in "$@"; do
   case $name in
-    run) lock run 3.11 --group build --group all --group onnx ;;
+    run) lock run 3.11 --group build --group all --group onnx --group s3 --group uvloop ;;
     dev) lock dev 3.11 --group dev ;;
     models)
       [ -e requirements/models.lock ] || cp requirements/dev.lock requirements/models.lock
       lock models 3.11 --group test-models
       ;;
-    api) image api --group api --group otlp ;;
+    api) image api --group api --group otlp --group s3 --group uvloop ;;
     build) printf '%s\n' hatchling 'setuptools<81' wheel | image build - ;;
     worker)
       tensorflow=$(pinned tensorflow-cpu)

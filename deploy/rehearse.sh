@@ -5,6 +5,7 @@
 #
 # Also upgrades a data folder with jobs: from the wheel PREVIOUS to this one, or, where no release came
 # before, from this one to a next version, built from the sdist. Needs Python with venv, npm, and registries of Python and npm packages.
+# PICTURES names a folder that keeps a picture of each way.
 set -eu
 cd "$(dirname "$0")/.."
 files=$(cd "${1:?usage: deploy/rehearse.sh FOLDER}" && pwd)
@@ -21,12 +22,23 @@ step() { # NAME COMMAND…: runs a command in an empty folder, and says how long
   name=$1 started=$(date +%s)
   shift
   mkdir "$place/$name"
-  (cd "$place/$name" && "$@") > "$place/$name.log" 2>&1 || {
+  set +e # POSIX ignores -e before ||
+  (
+    set -e
+    cd "$place/$name"
+    "$@"
+  ) > "$place/$name.log" 2>&1
+  status=$?
+  set -e
+  [ "$status" -eq 0 ] || {
     cat "$place/$name.log" >&2
     echo "rehearse.sh: $name failed: $*" >&2
     exit 1
   }
   printf '%-10s %4d s\n' "$name" $(($(date +%s) - started))
+  [ -z "${PICTURES:-}" ] || for picture in "$place/$name"/*.jpg "$place/$name"/*.png; do
+    [ ! -f "$picture" ] || cp "$picture" "$PICTURES/$name-${picture##*/}"
+  done
 }
 
 is_picture() { # FILE MODE: whether it is a picture of that mode
@@ -47,7 +59,9 @@ in_a_program() {
 import sys
 from smart_filter import compose, cut_out
 assert cut_out(sys.argv[1]).people == 1
-assert compose(sys.argv[1], "preset:studio").rating > 0.5' "$photo"
+made = compose(sys.argv[1], "preset:studio")
+assert made.rating > 50
+made.image.save("compose.png")' "$photo"
 }
 
 with_uvx() {
@@ -96,20 +110,25 @@ from smart_filter_client import Client
 with Client(os.environ["SMART_FILTER_URL"], os.environ["SMART_FILTER_API_KEY"]) as client:
     job = client.run(Path(sys.argv[1]), {"background": "preset:studio"})
     assert job.succeeded, job
+    job.save("client.jpg")
 ' "$photo"
+  is_picture client.jpg RGB
 }
 
 with_npm_client() {
   npm install --silent --no-audit --no-fund "$files/smart-filter-client-$version.tgz"
   cat > me.mjs << 'END'
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { SmartFilter } from "smart-filter-client";
 const client = new SmartFilter({ url: process.env.SMART_FILTER_URL, key: process.env.SMART_FILTER_API_KEY });
 const { id } = await client.submit(await readFile(process.argv[2]), { recipe: { background: "preset:studio" } });
 const job = await client.wait(id);
 if (job.state !== "succeeded") throw new Error(JSON.stringify(job));
+const image = await client.fetchOutput(id, "image");
+await writeFile("npm.jpg", Buffer.from(await image.arrayBuffer()));
 END
   node me.mjs "$photo"
+  is_picture npm.jpg RGB
 }
 
 with_n8n() {
@@ -163,5 +182,7 @@ start_server
 step client with_python_client
 step npm with_npm_client
 step n8n with_n8n
-du -sm "$place/pip" | awk '{print "environment", $1, "MB"}'
+du -sm "$place/pip" "$place/pipx-home" "$place/client" "$place/npm" | sed "s|$place/||"
+du -cm "$place/pip/lib/"python*/site-packages/pip "$place/pip/lib/"python*/site-packages/setuptools 2> /dev/null |
+  awk 'END {print $1, "MB of the first are pip itself"}'
 ls -l "$wheel" | awk '{printf "wheel %.1f MB\n", $5 / 1e6}'

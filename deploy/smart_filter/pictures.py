@@ -1,5 +1,6 @@
 """Cut out and compose one photo."""
 
+import functools
 import io
 import os
 import threading
@@ -96,7 +97,8 @@ def compose(
 
 def warm_up() -> None:
     """Download missing weights, load the default models.  Raises SetupFailed, ModelNotLoaded."""
-    _stages().load(tuple(StageName))
+    for stage in StageName:
+        _stages().choose_models(stage, Recipe())
 
 
 # The stages of this process, once they are opened.
@@ -152,6 +154,7 @@ def _add_defaults(fields: Mapping[str, str | float]) -> dict[str, str | float]:
     return {**({} if "document" in fields else _CUT_OUT), **fields}
 
 
+@functools.cache
 def _list_models() -> dict[TaskName, list[ModelCard]]:
     """Return all models, whether their weights are there or not."""
     cards = catalog.discover_models().cards

@@ -136,7 +136,7 @@ def _pins(image: str) -> Iterator[tuple[str, str, list[str]]]:
     if image == "worker-cpu-torch":
         text += (ROOT / "requirements/torch.lock").read_text(encoding="utf-8")
     for name, version, marker, hashes in _PIN.findall(text):
-        if "sys_platform == 'win32'" not in marker:
+        if "sys_platform == 'win32'" not in marker and "version >=" not in marker:
             yield name.lower(), version, _DIGEST.findall(hashes)
     if image in {"worker-cpu-torch", "worker-gpu"}:
         pins = _DETECTRON2.findall((ROOT / "docs/detectron2.md").read_text(encoding="utf-8"))

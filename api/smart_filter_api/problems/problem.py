@@ -210,15 +210,15 @@ def describe_responses(
 
 def _render_page(problem: Problem) -> str:
     """Return a problem as HTML in the studio's style, without script."""
-    title, detail, remedy = map(html.escape, (problem.title, problem.detail, problem.remedy))
     return (
         '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width">\n'
         '<meta name="color-scheme" content="light dark">\n'
         '<link rel="stylesheet" href="/studio/styles/tokens.css">\n'
         '<link rel="stylesheet" href="/studio/styles/base.css">\n'
-        f'<title>{title}</title>\n<main class="problem">\n<h1>{title}</h1>\n'
-        f"<p>{detail}</p>\n<p>{remedy}</p>\n"
+        f'<title>{html.escape(problem.title)}</title>\n<main class="problem">\n'
+        f"<h1>{html.escape(problem.title)}</h1>\n"
+        f"<p>{_inline_html(problem.detail)}</p>\n<p>{_inline_html(problem.remedy)}</p>\n"
         f'<p><a href="/">Open the studio</a> · status {problem.status} · '
         f'<a href="{PAGES_PATH}/{problem.code}">{problem.code}</a></p>\n</main>\n</html>\n'
     )

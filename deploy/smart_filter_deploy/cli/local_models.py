@@ -1,7 +1,7 @@
 """Models that a command runs on this machine, without a server, and their weights."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,10 +18,9 @@ from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.pipeline import StageName
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.catalog import ModelCatalog
-from smart_filter_workers.weights import download, files, packaged
+from smart_filter_workers.weights import download, packaged
 
 AUTO = "auto"
-MIRROR_VARIABLE = "SMART_FILTER_WEIGHTS_MIRROR"
 
 
 def load_catalog() -> ModelCatalog:
@@ -64,18 +63,15 @@ def list_runnable(task: str, folder: Path) -> list[str]:
     return [card.name for card in sorted(able, key=lambda card: (not card.default, card.name))]
 
 
-def fetch_weights(task: str, models: Iterable[str], folder: Path) -> Path:
+def fetch_weights(task: str, models: Collection[str], folder: Path) -> Path:
     """Download the missing weights of the models and of `prepare`; return the weights folder."""
-    wanted, discovered = {*models}, load_catalog()
-    needed = [
+    needed = {
         weight
-        for card in discovered.cards
-        if (card.task == task and card.name in wanted) or card.stage == StageName.PREPARE
+        for card in load_catalog().cards
+        if (card.task == task and card.name in models) or card.stage == StageName.PREPARE
         for weight in card.weights
-        if weight not in discovered.refused_files
-    ]
-    # A newer version may have other weights of the same name.
-    if any(files.find_fault(folder, weight) for weight in needed):
+    }
+    if needed & {*packaged.find_missing(folder)}:
         fetch_missing(folder)
     return folder
 
@@ -114,7 +110,7 @@ def open_route(mirror: str = "") -> Iterator[download.Route]:
     ) as bar:
         task = bar.add_task("", visible=False)
         yield download.Route(
-            mirror=mirror or os.environ.get(MIRROR_VARIABLE, ""),
+            mirror=mirror or os.environ.get("SMART_FILTER_WEIGHTS_MIRROR", ""),
             progress=lambda there, of: bar.update(task, completed=there, total=of, visible=True),
         )
 

@@ -18,7 +18,7 @@ from smart_filter_shared.extras import install_hint
 _MIN_PYTHON = (3, 11)
 # Packages that images of one process lack: for all servers, for the API, for workers.
 _PACKAGES = (
-    *("sqlalchemy", "psycopg", "redis", "minio", "celery"),
+    *("sqlalchemy", "psycopg", "redis", "celery"),
     *("fastapi", "uvicorn"),
     *("numpy", "cv2", "onnxruntime", "ai_edge_litert"),
 )

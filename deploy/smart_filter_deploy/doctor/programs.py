@@ -44,11 +44,13 @@ def check_weights(path: Path) -> Iterator[Finding]:
     faults = {file.name: fault for file in listed if (fault := files.find_fault(path, file))}
     if not faults:
         yield ok("weights", f"{len(listed)} files in {path}, each with the right digest")
-    elif not any((path / file.name).exists() for file in listed):
+        return
+    is_fetched = any((path / file.name).exists() for file in listed)
+    if not is_fetched:
         fix = f"`smart-filter up` fetches them, or {files.REMEDY}"
         yield warn("weights", "not fetched yet", fix)
     for name, fault in faults.items():
-        if any((path / file.name).exists() for file in listed):
+        if is_fetched:
             yield fail("weights", f"{path / name} {fault}", files.REMEDY)
 
 

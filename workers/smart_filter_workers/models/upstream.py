@@ -88,13 +88,12 @@ class UpstreamWeights:
         return all(file.sha256 for file in self.files)
 
 
-_ENTRIES: Final = TypeAdapter(list[UpstreamWeights])
-
-
 def read_manifest() -> dict[str, UpstreamWeights]:
     """Return every entry by its full name: `upstream.toml`, then detectron2's zoo."""
     manifest = resources.files("smart_filter_workers.models").joinpath("upstream.toml")
-    listed = _ENTRIES.validate_python(tomllib.loads(manifest.read_text("utf-8"))["entry"])
+    listed = TypeAdapter(list[UpstreamWeights]).validate_python(
+        tomllib.loads(manifest.read_text("utf-8"))["entry"]
+    )
     of_zoo = [
         _of_zoo(config) for config in predictor_cache.list_configs().values() if config.checkpoint
     ]

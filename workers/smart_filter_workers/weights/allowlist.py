@@ -14,10 +14,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field, TypeAdapter
+from pydantic import AfterValidator, Field
 
 from smart_filter_shared.catalog.model_card import Commercial, WeightsFile
 from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.typed_json import adapter
 
 LIST_FILE: Final = "admitted.json"
 REMEDY: Final = "admit it with `smart-filter models admit`"
@@ -75,9 +76,6 @@ class AdmittedFile:
         return f"{self.kind}/{self.address}"
 
 
-_FILE: Final = TypeAdapter(AdmittedFile)
-
-
 def read_allowlist(folder: Path) -> tuple[AdmittedFile, ...]:
     """Return every admitted file of a weights folder, by name.
 
@@ -88,7 +86,10 @@ def read_allowlist(folder: Path) -> tuple[AdmittedFile, ...]:
         return ()
     try:
         files = json.loads(path.read_text(encoding="utf-8"))["files"]
-        return tuple(_FILE.validate_python({**files[name], "name": name}) for name in sorted(files))
+        return tuple(
+            adapter(AdmittedFile).validate_python({**files[name], "name": name})
+            for name in sorted(files)
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())
         raise SetupFailed(f"{path} cannot be read ({reason}): remove it and admit again") from error

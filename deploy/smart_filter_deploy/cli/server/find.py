@@ -27,6 +27,7 @@ from smart_filter_deploy.cli.server.connection import (
 from smart_filter_deploy.cli.terminal.console import can_redraw
 from smart_filter_deploy.cli.terminal.exit_codes import NO_SERVER, PROGRAM, CommandError
 from smart_filter_deploy.embedded.folder import DataFolder, is_held
+from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.security import outbound_rules
 
 # Longest stop of a stack: it finishes a photo (15 s), and PostgreSQL writes its checkpoint.
@@ -44,6 +45,7 @@ def open_server(console: Console) -> Iterator[Server]:
         return
     with _show_status(console) as on_status, _share_stack(on_status) as server:
         on_status("")
+        console.print(f"[dim]data folder: {data_folder()}[/]", soft_wrap=True)
         yield server
 
 

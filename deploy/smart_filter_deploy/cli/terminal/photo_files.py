@@ -18,6 +18,12 @@ DASH: Final = "-"
 _STANDARD_INPUT: Final = "/dev/stdin"
 # After this time, a line says that a pipe sends nothing.
 _QUIET_SECONDS: Final = 2.0
+_COPIES_PREFIX: Final = "smart-filter-"
+
+
+def name_photo(photo: Path) -> str:
+    """Return what messages call a photo: its path, but of a pipe's copy the pipe's name."""
+    return photo.name if photo.parent.name.startswith(_COPIES_PREFIX) else str(photo)
 
 
 class PhotoFile(click.Path):
@@ -50,7 +56,7 @@ class PhotoFile(click.Path):
     def _copy(
         self, given: str, path: Path, param: click.Parameter | None, ctx: click.Context | None
     ) -> Path:
-        folder = Path(tempfile.mkdtemp(prefix="smart-filter-"))
+        folder = Path(tempfile.mkdtemp(prefix=_COPIES_PREFIX))
         if ctx is not None:
             ctx.call_on_close(lambda: shutil.rmtree(folder, ignore_errors=True))
         copy = folder / ("stdin" if path == Path(_STANDARD_INPUT) else path.name)

@@ -11,6 +11,7 @@ from rich.text import Text
 from smart_filter_client.models import Job
 from smart_filter_deploy.cli.terminal.console import facts_table, print_table
 from smart_filter_deploy.cli.terminal.outputs import Failure, Outcome
+from smart_filter_deploy.cli.terminal.photo_files import name_photo
 from smart_filter_wire.findings import AppliedFilter, ChosenBackground, Eyes, Face, Rating
 from smart_filter_wire.jobs import Picture, QueuePosition, Stage
 from smart_filter_wire.printability import CheckVerdict, DocumentReport, Printability
@@ -38,7 +39,7 @@ _HOUR_SECONDS = 3600
 
 def print_outcome(console: Console, outcome: Outcome) -> None:
     """Print the outcome of a photo: findings and output files."""
-    console.print(Text(str(outcome.place.photo), style="bold"), soft_wrap=True)
+    console.print(Text(name_photo(outcome.place.photo), style="bold"), soft_wrap=True)
     lines = [] if outcome.job is None else _finding_rows(outcome.job)
     lines += [
         (label, _file_text(path, outcome.job.image if outcome.job and label == "picture" else None))

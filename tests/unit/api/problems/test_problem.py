@@ -55,11 +55,11 @@ def ask(
 
 
 def test_browser_that_opens_an_address_gets_a_page() -> None:
-    answer = ask(NotFound("<job>"), headers={"Sec-Fetch-Dest": "document"})
+    answer = ask(NotFound("`<job>`"), headers={"Sec-Fetch-Dest": "document"})
 
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert "<h1>Not found</h1>\n<p>&lt;job&gt;</p>" in answer.text
+    assert "<h1>Not found</h1>\n<p><code>&lt;job&gt;</code></p>" in answer.text
     assert '<a href="/">' in answer.text
     studio = Path(problems_problem.__file__).parents[1] / "studio" / "page"
     sheets = re.findall(r'href="/studio/(styles/[^"]*)"', answer.text)

@@ -32,7 +32,9 @@ BASE_KEY: Final = "_BASE_"
 # The zoo's largest file has 2 kB and two bases.
 MAX_BYTES: Final = 65_536
 MAX_BASES: Final = 5
-_DOCUMENT: Final = TypeAdapter(Document, config=ConfigDict(strict=True, allow_inf_nan=False))
+_DOCUMENT: Final = TypeAdapter(
+    Document, config=ConfigDict(strict=True, allow_inf_nan=False, defer_build=True)
+)
 _PATH = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 # Sections that only training reads: they do not affect the model.
 TRAINING_KEYS: Final = ("SOLVER", "DATALOADER", "OUTPUT_DIR", "SEED", "VIS_PERIOD")

@@ -60,7 +60,6 @@ _NOT_IN_NAMES = re.compile(r"[^a-z0-9._-]+")
 @click.option(
     "--mirror",
     default="",
-    envvar=local_models.MIRROR_VARIABLE,
     metavar="URL",
     help="Mirror: request URL/HOST/PATH instead of https://HOST/PATH; digests do not change.",
 )

@@ -15,7 +15,7 @@ from smart_filter_deploy.cli import local_models
 from smart_filter_deploy.cli.commands.recipe_options import RecipeOptions
 from smart_filter_deploy.cli.terminal import outputs
 from smart_filter_deploy.cli.terminal.exit_codes import ALL_SUCCEEDED, PHOTO_FAILED, print_error
-from smart_filter_deploy.cli.terminal.photo_files import PhotoFile
+from smart_filter_deploy.cli.terminal.photo_files import PhotoFile, name_photo
 from smart_filter_deploy.cli.terminal.report import document_rows
 from smart_filter_deploy.cli.terminal.text import examples, print_line
 from smart_filter_shared.config.paths import data_folder
@@ -82,7 +82,7 @@ def cut(
             except NotAvailable as error:  # weights that only `models pull` fetches
                 raise click.UsageError(str(error)) from error
             except UnusablePhoto as error:
-                print_error(f"{place.photo}: {error}")
+                print_error(f"{name_photo(place.photo)}: {error}")
                 if isinstance(error, DocumentRefused):
                     _print_report(error.report)
                 failed = True
@@ -93,7 +93,9 @@ def cut(
                 write_file(place.other("sheet", "image/jpeg"), made.sheet)
             _print_report(made.document_report)
             if not made.people:
-                print_error(f"{place.photo}: no person was found: the photo is kept as it is")
+                print_error(
+                    f"{name_photo(place.photo)}: no person was found: the photo is kept as it is"
+                )
             if place.exact is None or len(places) > 1:
                 print_line(str(path))
     return PHOTO_FAILED if failed else ALL_SUCCEEDED

@@ -14,7 +14,7 @@ from smart_filter_deploy.cli.server import submit_and_fetch
 from smart_filter_deploy.cli.server.connection import open_client
 from smart_filter_deploy.cli.server.submit_and_fetch import PhotoRequest
 from smart_filter_deploy.cli.terminal.exit_codes import ALL_SUCCEEDED, PHOTO_FAILED, print_error
-from smart_filter_deploy.cli.terminal.photo_files import PhotoFile
+from smart_filter_deploy.cli.terminal.photo_files import PhotoFile, name_photo
 from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
 
 
@@ -55,11 +55,13 @@ def submit(
     with open_client() as client:
         for photo in photos:
             job, failure = submit_and_fetch.submit_photo(client, photo, wanted)
-            refused = refused or failure is not None
+            refused |= failure is not None
             if as_json:
                 print_json(submit_and_fetch.to_document(job, failure))
             elif job is not None:
-                print_line(f"{job.id}  {photo}")
+                print_line(f"{job.id}  {name_photo(photo)}")
             elif failure is not None:
-                print_error(f"{photo}: {failure.detail or failure.title} ({failure.code})")
+                print_error(
+                    f"{name_photo(photo)}: {failure.detail or failure.title} ({failure.code})"
+                )
     return PHOTO_FAILED if refused else ALL_SUCCEEDED

@@ -4,7 +4,6 @@ It holds settings, models and signatures, which the supervising process should n
 """
 
 import os
-import signal
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import click
 
 from smart_filter_deploy.cli import local_models
 from smart_filter_deploy.cli.commands.options import FOLDER
-from smart_filter_deploy.cli.terminal.signals import handle_signals
 from smart_filter_deploy.cli.terminal.text import print_json
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_shared.config import settings
@@ -28,9 +26,7 @@ def preflight(data: Path | None) -> None:
     _refuse_wrong_folders()
     document_photos()
     folder = DataFolder.at(data)
-    # SIGTERM then also ends the child process pip, as Ctrl-C does.
-    with handle_signals((signal.SIGTERM,), signal.default_int_handler):
-        local_models.fetch_missing(folder.part("weights"))
+    local_models.fetch_missing(folder.part("weights"))
     print_json(select_live_settings(folder, os.environ))
 
 

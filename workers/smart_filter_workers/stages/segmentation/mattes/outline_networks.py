@@ -10,6 +10,7 @@ the networks agree on: a mixed pixel of theirs stays above one half.
 
 import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -141,8 +142,11 @@ def load(weights: Path, find_salient: Callable[[], Look | None]) -> OutlineNetwo
     find_salient: as for OutlineNetworks.  Raises SetupFailed when a file is missing or does not
     load.
     """
+    # ONNX Runtime opens a network without the GIL; this one takes as long as the other two.
+    refine = ThreadPoolExecutor(1).submit(MatteRefiner, weights)
     glance = u2netp.load(weights, side_px=GLANCE_SIDE_PX)
-    return OutlineNetworks(MatteRefiner(weights), modnet.load(weights), find_salient, glance)
+    portrait = modnet.load(weights)
+    return OutlineNetworks(refine.result(), portrait, find_salient, glance)
 
 
 def _to_levels(coverage: Floats) -> Matte8:
