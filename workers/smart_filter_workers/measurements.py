@@ -156,8 +156,8 @@ def measure_blocks(gray: Bytes) -> float:
     """
     height, width = gray.shape
     top, left = max(0, height - _MIDDLE_PX) // 2, max(0, width - _MIDDLE_PX) // 2
-    middle = gray[top : top + _MIDDLE_PX, left : left + _MIDDLE_PX].astype(np.float32)
-    return max(0.0, float(np.mean([_blocks_along(middle), _blocks_along(middle.T)])))
+    middle = gray[top : top + _MIDDLE_PX, left : left + _MIDDLE_PX]
+    return max(0.0, (_blocks_along(middle) + _blocks_along(middle.T)) / 2)
 
 
 def measure_crispness(gray: Bytes) -> float:
@@ -170,13 +170,14 @@ def measure_crispness(gray: Bytes) -> float:
     frequency = np.fft.fftfreq(side)
     cycles = np.hypot(*np.meshgrid(frequency, frequency))
     fine, coarse = ((cycles >= low) & (cycles < high) for low, high in (_FINE, _COARSE))
-    totals = np.zeros(2)
+    power = np.zeros((side, side, 2), np.float32)
     for top in np.linspace(0, gray.shape[0] - side, _WINDOWS).astype(int):
         for left in np.linspace(0, gray.shape[1] - side, _WINDOWS).astype(int):
-            part = gray[top : top + side, left : left + side].astype(np.float32)
-            power = np.abs(np.fft.fft2((part - part.mean()) * window)) ** 2
-            totals += [power[fine].mean() if fine.any() else 0, power[coarse].mean()]
-    return float(np.sqrt(totals[0] / max(totals[1], 1e-6)))
+            part = gray[top : top + side, left : left + side]
+            waves = cv2.dft((part - np.float32(part.mean())) * window, flags=cv2.DFT_COMPLEX_OUTPUT)
+            cv2.accumulateSquare(waves, power)
+    high = float(power[fine].mean()) if fine.any() else 0.0
+    return math.sqrt(high / max(float(power[coarse].mean()), 1e-6))
 
 
 def measure_turn(face: Face) -> float:
@@ -231,15 +232,17 @@ def _blur_along(axis: int, fine: Floats, coarse: Floats, noise: float) -> float:
     return min(MAX_BLUR_PX, math.sqrt(max(0.0, squared)))
 
 
-def _blocks_along(gray: Floats) -> float:
-    steps = np.abs(np.diff(gray, axis=1))
-    excess = steps[:, 1:-1] - (steps[:, :-2] + steps[:, 2:]) / 2
-    whole = excess.shape[1] // _BLOCK_PX * _BLOCK_PX
-    if not whole:
+def _blocks_along(gray: Bytes) -> float:
+    if gray.shape[1] < _BLOCK_PX + 3:
         return 0.0
+    steps = cv2.absdiff(gray[:, 1:], gray[:, :-1])
+    excess = cv2.filter2D(steps, cv2.CV_32F, np.array([[-0.5, 1, -0.5]], np.float32))[:, 1:-1]
+    whole = excess.shape[1] // _BLOCK_PX * _BLOCK_PX
     clipped = np.clip(excess[:, :whole], -_MAX_STEP, _MAX_STEP)
-    by_phase = np.sort(clipped.reshape(-1, _BLOCK_PX).mean(axis=0))
-    return float((by_phase[-1] - by_phase[-2]) / (np.abs(excess).mean() + 0.3))
+    columns = cv2.reduce(clipped, 0, cv2.REDUCE_AVG)
+    by_phase = np.sort(columns.reshape(-1, _BLOCK_PX).mean(axis=0))
+    mean = cv2.norm(excess, cv2.NORM_L1) / excess.size
+    return float((by_phase[-1] - by_phase[-2]) / (mean + 0.3))
 
 
 def _block_means(values: Floats, sizes: tuple[int, int]) -> Floats:
