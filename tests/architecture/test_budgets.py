@@ -72,7 +72,7 @@ BUDGETS = {
     "tests": Budget(629_931, count_tokens, ("tests/*.py",)),
     "benchmarks": Budget(76_334, count_tokens, ("benchmarks/*.py",)),
     # `make openapi` writes docs/problems from the code.
-    "docs, words": Budget(68_982, count_words, ("docs/*.md", ":!docs/problems")),
+    "docs, words": Budget(69_031, count_words, ("docs/*.md", ":!docs/problems")),
     "changelog, words": Budget(1_773, count_words, ("CHANGELOG.md",)),
 }
 
