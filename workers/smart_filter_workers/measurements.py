@@ -163,21 +163,22 @@ def measure_blocks(gray: Bytes) -> float:
 def measure_crispness(gray: Bytes) -> float:
     """Return the fine detail of a picture by its coarse detail; about 0.3, less if enlarged.
 
-    gray: (h, w) uint8, luma.
+    gray: (h, w) uint8, luma.  0 below five pixels.
     """
     side = min(_WINDOW_PX, *gray.shape)
     window = np.outer(np.hanning(side), np.hanning(side)).astype(np.float32)
     frequency = np.fft.fftfreq(side)
     cycles = np.hypot(*np.meshgrid(frequency, frequency))
     fine, coarse = ((cycles >= low) & (cycles < high) for low, high in (_FINE, _COARSE))
+    if not fine.any() or not coarse.any():
+        return 0.0
     power = np.zeros((side, side, 2), np.float32)
     for top in np.linspace(0, gray.shape[0] - side, _WINDOWS).astype(int):
         for left in np.linspace(0, gray.shape[1] - side, _WINDOWS).astype(int):
             part = gray[top : top + side, left : left + side]
             waves = cv2.dft((part - np.float32(part.mean())) * window, flags=cv2.DFT_COMPLEX_OUTPUT)
             cv2.accumulateSquare(waves, power)
-    high = float(power[fine].mean()) if fine.any() else 0.0
-    return math.sqrt(high / max(float(power[coarse].mean()), 1e-6))
+    return math.sqrt(float(power[fine].mean()) / max(float(power[coarse].mean()), 1e-6))
 
 
 def measure_turn(face: Face) -> float:

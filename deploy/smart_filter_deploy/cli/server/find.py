@@ -43,18 +43,17 @@ def open_server(console: Console) -> Iterator[Server]:
     if given is not None:
         yield given
         return
-    with _show_status(console) as on_status, _share_stack(on_status) as server:
+    with _show_status(console) as on_status, _share_stack(on_status, console) as server:
         on_status("")
-        console.print(f"[dim]data folder: {data_folder()}[/]", soft_wrap=True)
         yield server
 
 
 @contextlib.contextmanager
-def _share_stack(on_status: Callable[[str], None]) -> Iterator[Server]:
+def _share_stack(on_status: Callable[[str], None], console: Console) -> Iterator[Server]:
     """Give the stack that runs on the data folder, else a temporary one for the block.
 
     A temporary stack is stopped at the end, after the other commands that use it.
-    on_status: called with the current wait.
+    on_status: called with the current wait.  console: is told the data folder of a temporary one.
     Raises CommandError or SetupFailed when the stack cannot start.
     """
     folder = DataFolder.at()
@@ -68,6 +67,8 @@ def _share_stack(on_status: Callable[[str], None]) -> Iterator[Server]:
                     starting = _UpProcess(on_status)
                     server = starting.server()
                     started = starting
+                    on_status("")
+                    console.print(f"[dim]data folder: {data_folder()}[/]", soft_wrap=True)
             yield server
             if started is not None:
                 _lock(users, fcntl.LOCK_EX, on_status, "other commands still use these servers")

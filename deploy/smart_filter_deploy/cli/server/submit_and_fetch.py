@@ -9,20 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from smart_filter_client import Client, Job, OutputName, Recipe, Stroke
+from smart_filter_client import Client, Job, Recipe, Stroke
 from smart_filter_client import errors as client_errors
 from smart_filter_client.errors import NotFinishedInTime, Refused, TryLater
 from smart_filter_deploy.cli.server.connection import is_about_usage
-from smart_filter_deploy.cli.terminal.outputs import Failure, Outcome, OutputPaths, make_failure
+from smart_filter_deploy.cli.terminal.outputs import (
+    SEPARATE_FILES,
+    Failure,
+    Outcome,
+    OutputPaths,
+    make_failure,
+)
 from smart_filter_deploy.cli.terminal.progress import Progress
 from smart_filter_shared import documents
 
 # The servers' limit for what is drawn, as for a mask.
 _MAX_STROKES_BYTES = 10_000_000
-# Outputs that are separate files.
-SEPARATE_FILES: frozenset[OutputName] = frozenset(
-    {"cutout", "matte", "persons", "zip", "regions", "thumbnail", "sheet", "debug"}
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 import click
 
-from smart_filter_client import Format, Recipe
+from smart_filter_client import Format, OutputName, Recipe
 from smart_filter_client.models import Job
 from smart_filter_deploy.cli.terminal.photo_files import DASH
 from smart_filter_wire.batches import BatchItemError
@@ -32,6 +32,10 @@ _FORMAT_OF_SUFFIX: Final[Mapping[str, Format]] = {
     ".webp": "webp",
     ".avif": "avif",
 }
+# Outputs that are separate files.
+SEPARATE_FILES: frozenset[OutputName] = frozenset(
+    {"cutout", "matte", "persons", "zip", "regions", "thumbnail", "sheet", "debug"}
+)
 # Media subtypes whose file extension differs.
 _SUFFIX_OF_SUBTYPE = {"jpeg": "jpg"}
 
@@ -185,7 +189,8 @@ def format_from_name(destination: str | None, recipe: Recipe) -> Format | None:
     recipe: may name the format.  Raises click.UsageError when it names another one, and for two
         outputs to standard output.
     """
-    if destination == DASH and "," in ",".join(recipe.get("outputs") or ()):
+    named = ",".join(recipe.get("outputs") or ()).split(",")
+    if destination == DASH and len({"image", *SEPARATE_FILES}.intersection(named)) > 1:
         raise click.BadParameter(
             "standard output takes one output: leave the others out, or name a folder",
             param_hint="-o",

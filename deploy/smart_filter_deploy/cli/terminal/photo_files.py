@@ -23,7 +23,8 @@ _COPIES_PREFIX: Final = "smart-filter-"
 
 def name_photo(photo: Path) -> str:
     """Return what messages call a photo: its path, but of a pipe's copy the pipe's name."""
-    return photo.name if photo.parent.name.startswith(_COPIES_PREFIX) else str(photo)
+    copies = Path(tempfile.gettempdir(), _COPIES_PREFIX)
+    return photo.name if str(photo.parent).startswith(str(copies)) else str(photo)
 
 
 class PhotoFile(click.Path):

@@ -374,6 +374,7 @@ def _measure_softness(gray: Bytes, scale: float) -> float:
     """
     # Shrinking by halves keeps the detail, others blur it.
     scale, least = 2.0 ** min(0, round(math.log2(scale))), math.inf
+    scale = max(scale, 1 / min(gray.shape))
     while math.isinf(least) or scale * min(gray.shape) >= _LEAST_DETAIL_PX:
         face = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         least, scale = min(least, measure_crispness(np.asarray(face, np.uint8))), scale / 2

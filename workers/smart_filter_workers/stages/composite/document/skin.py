@@ -73,7 +73,7 @@ def _is_skin(lab: Floats) -> bool:
 def _cut_lab(photo_srgb: Srgb8, center: Floats, size: tuple[float, float]) -> Floats:
     """Return a part in CIELAB, (h, w, 3) float32: lightness 0..100, a and b; black outside."""
     low, high = center - np.array(size) / 2, center + np.array(size) / 2
-    (left, top), (right, bottom) = (np.maximum(corner, 0).astype(int) for corner in (low, high))
+    (left, top), (right, bottom) = np.maximum(low, 0).astype(int), np.maximum(high, -1).astype(int)
     part = photo_srgb[top : bottom + 1, left : right + 1]
     if not part.size:
         return np.zeros((1, 1, 3), np.float32)

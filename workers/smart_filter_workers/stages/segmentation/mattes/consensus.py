@@ -282,6 +282,8 @@ def join_mattes(mattes: Sequence[Matte8], weights: Sequence[float]) -> Matte8:
     weights: one for each matte, none negative.  Raises ValueError when their number differs or all
     are 0.
     """
+    if len(weights) != len(mattes):
+        raise ValueError(f"{len(weights)} weights for {len(mattes)} mattes")
     whole = sum(weights)
     if whole <= 0:
         raise ValueError("all weights are 0")
