@@ -53,7 +53,7 @@ def _share_stack(on_status: Callable[[str], None], console: Console) -> Iterator
     """Give the stack that runs on the data folder, else a temporary one for the block.
 
     A temporary stack is stopped at the end, after the other commands that use it.
-    on_status: called with the current wait.  console: is told the data folder of a temporary one.
+    on_status: called with the current wait.  console: shows the data folder of a temporary one.
     Raises CommandError or SetupFailed when the stack cannot start.
     """
     folder = DataFolder.at()
