@@ -69,7 +69,7 @@ BUDGETS = {
         684_487, count_tokens, (*SERVICE, *("client/*.py", "deploy/*.py", "training/*.py"))
     ),
     "training": Budget(69_151, count_tokens, ("training/*.py",)),
-    "tests": Budget(629_931, count_tokens, ("tests/*.py",)),
+    "tests": Budget(629_964, count_tokens, ("tests/*.py",)),
     "benchmarks": Budget(76_334, count_tokens, ("benchmarks/*.py",)),
     # `make openapi` writes docs/problems from the code.
     "docs, words": Budget(69_039, count_words, ("docs/*.md", ":!docs/problems")),
