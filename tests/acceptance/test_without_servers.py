@@ -208,7 +208,7 @@ def test_several_sources_are_named_after_themselves(machine: Machine, tmp_path: 
         ((str(PHOTO), "--set", "run_at=2027-01-01"), "is for a server"),
         (("missing.jpg",), "cannot be read"),
         ((str(PHOTO), str(PHOTO), "-o", "-"), "takes one picture"),
-        ((str(PHOTO), "--set", "outputs=image,mask", "-o", "-"), "takes one output"),
+        ((str(PHOTO), "--set", "outputs=image,cutout", "-o", "-"), "takes one output"),
         ((str(PHOTO), "--set", "edg=best"), "did you mean edge"),
         ((__file__,), "not a picture"),
         ((str(PHOTO), "--set", "format=png", "-o", "me.jpg"), "names jpg, and the format is png"),

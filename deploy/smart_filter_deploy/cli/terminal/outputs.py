@@ -189,8 +189,8 @@ def format_from_name(destination: str | None, recipe: Recipe) -> Format | None:
     recipe: may name the format.  Raises click.UsageError when it names another one, and for two
         outputs to standard output.
     """
-    named = ",".join(recipe.get("outputs") or ()).split(",")
-    if destination == DASH and len({"image", *SEPARATE_FILES}.intersection(named)) > 1:
+    wanted = ",".join(recipe.get("outputs") or ()).split(",")
+    if destination == DASH and len({"image", *SEPARATE_FILES}.intersection(wanted)) > 1:
         raise click.BadParameter(
             "standard output takes one output: leave the others out, or name a folder",
             param_hint="-o",
