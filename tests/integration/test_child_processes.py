@@ -16,6 +16,7 @@ from smart_filter_tests.outages import wait_until
 SERVE = "integration.asked_child:serve"
 # A parent that asks its child for its id, prints it, and waits.
 PARENT = f"""
+import time
 from smart_filter_shared.child_processes.python_child import PythonChild
 child = PythonChild({SERVE!r})
 print(child.ask("pid"), flush=True)
