@@ -438,11 +438,12 @@ def test_mask_of_the_command_line_is_the_matte(up: Machine) -> None:
     drawn[100:300] = 255
     Image.fromarray(drawn).save(up.here / "mask.png")
 
-    up.run(
+    ended = up.run(
         *("run", "astronaut.png", "--mask", "mask.png", "--background", "transparent"),
         *("-o", "cut.png"),
     )
 
+    assert ended.returncode == 0, ended.stderr
     assert np.array_equal(np.asarray(Image.open(up.here / "cut.png"))[..., 3], drawn)
 
 
