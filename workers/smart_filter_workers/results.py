@@ -42,6 +42,7 @@ InstanceMap: TypeAlias = NDArray[np.uint8]
 # A pixel shows a person when the matte is above one half. An integer: numpy would convert the
 # matte to compare it with a float.
 HALF_LEVEL: Final = 127
+WHOLE_LEVEL: Final = 255
 # Above a tenth, what it shows of the photo is visible.
 SEEN_LEVEL: Final = 25
 

@@ -186,11 +186,7 @@ def from_json(
             for stored_filter in stored.get("filters", ())
         ),
         models={task: choice["model"] for task, choice in choices.items()},
-        params={
-            task: given
-            for task, stored_filter in choices.items()
-            if (given := stored_filter.get("params"))
-        },
+        params={task: given for task, choice in choices.items() if (given := choice.get("params"))},
         seed=seed,
         metadata=metadata,
     )

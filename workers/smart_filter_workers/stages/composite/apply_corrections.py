@@ -17,6 +17,7 @@ from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import (
     HALF_LEVEL,
     SEEN_LEVEL,
+    WHOLE_LEVEL,
     Bools,
     Floats,
     Matte8,
@@ -39,7 +40,6 @@ _FAINT_SHARE: Final = 0.004
 _UNTOUCHED: Final = 0
 _REMOVED: Final = 1
 _KEPT: Final = 2
-_WHOLE: Final = 255
 
 # Coverage that is sure where a share of a pixel of the canvas, 0..255, is: none up to a half.
 _UPPER_HALF: Final = np.clip(2 * np.arange(256) - 255, 0, 255).astype(np.uint8)
@@ -139,7 +139,7 @@ def force_coverage(matte: Matte8, forced: Canvas) -> Matte8:
     made = matte
     scale = np.divide(matte.shape, forced.shape)
     for level in (_REMOVED, _KEPT):
-        mask = np.where(forced == level, np.uint8(_WHOLE), np.uint8(0))
+        mask = np.where(forced == level, np.uint8(WHOLE_LEVEL), np.uint8(0))
         box = _box_around(mask, margin=1)
         if box is None:
             continue
@@ -153,7 +153,7 @@ def force_coverage(matte: Matte8, forced: Canvas) -> Matte8:
             made = matte.copy()
         place = made[top:bottom, left:right]
         place[:] = (
-            np.maximum(place, surely) if level == _KEPT else np.minimum(place, _WHOLE - surely)
+            np.maximum(place, surely) if level == _KEPT else np.minimum(place, WHOLE_LEVEL - surely)
         )
     return made
 
@@ -206,7 +206,7 @@ def _fill(
         swath[:] = 0
         _paint(swath, stroke, prepared)
     marked = _find_marked(stroke, regions, prepared, swath)
-    levels = np.where(marked, np.uint8(_WHOLE), np.uint8(0))
+    levels = np.where(marked, np.uint8(WHOLE_LEVEL), np.uint8(0))
     filled = cv2.resize(levels[regions.small], size, interpolation=cv2.INTER_NEAREST)
     reach = max(1, round(_FAINT_SHARE * max(size)))
     box = _box_around(np.asarray(cv2.bitwise_and(filled, swath), np.uint8), margin=reach)
@@ -305,8 +305,8 @@ def _apply_to_evidence(evidence: Matte8, canvas: Canvas) -> Matte8:
         resize(np.where(canvas == level, np.uint8(255), np.uint8(0)), width=width, height=height)
         for level in (_REMOVED, _KEPT)
     )
-    left = np.where(removed == _WHOLE, np.uint8(0), evidence)
-    return np.where(kept > 0, np.uint8(_WHOLE), left)
+    left = np.where(removed == WHOLE_LEVEL, np.uint8(0), evidence)
+    return np.where(kept > 0, np.uint8(WHOLE_LEVEL), left)
 
 
 def _soften(where: Bools) -> Floats:

@@ -17,6 +17,7 @@ from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import (
     HALF_LEVEL,
+    WHOLE_LEVEL,
     Bools,
     Bytes,
     Matte8,
@@ -42,10 +43,6 @@ LEAST_FAINT_PX: Final = 6
 # A faint part between two sure ones, a hand and a body by these shares of the largest one's area,
 # is an arm that moved, if it is smaller than a body.
 HAND_SHARE, BODY_SHARE = 1 / 400, 1 / 20
-
-
-_HALF: Final = 127
-_WHOLE: Final = 255
 
 
 def clean_matte(
@@ -165,4 +162,4 @@ def grow_matte(matte: Matte8, pixels: int) -> Matte8:
 
 def harden_matte(matte: Matte8) -> Matte8:
     """Return a matte, (H, W) uint8, of 0 and 255 alone: people where they cover half or more."""
-    return np.asarray(cv2.threshold(matte, _HALF, _WHOLE, cv2.THRESH_BINARY)[1], np.uint8)
+    return np.asarray(cv2.threshold(matte, HALF_LEVEL, WHOLE_LEVEL, cv2.THRESH_BINARY)[1], np.uint8)

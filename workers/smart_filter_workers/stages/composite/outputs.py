@@ -26,6 +26,7 @@ from smart_filter_workers.images import EncodingOptions, encoding, previews
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import (
     COMPOSING_EDITS,
+    WHOLE_LEVEL,
     CompositeResult,
     Edit,
     EncodedFile,
@@ -54,7 +55,6 @@ _EDITS = {
 INDEX_FILE: Final = "persons.json"
 # Pixels with less coverage than this, of 255, are outside a person's outline.
 _SEEN_FROM: Final = 26
-_WHOLE: Final = 255
 _FINEST: Final = 100
 
 
@@ -310,17 +310,17 @@ def split_persons(rgba: Srgba8, owners: InstanceMap, *, hard: bool = False) -> I
     nearest = _nearest(owners)
     size = (rgba.shape[1], rgba.shape[0])
     for number in numbers:
-        share = np.where(nearest == number, np.uint8(_WHOLE), np.uint8(0))
+        share = np.where(nearest == number, np.uint8(WHOLE_LEVEL), np.uint8(0))
         if len(numbers) > 1:
             share = np.asarray(cv2.resize(share, size, interpolation=cv2.INTER_LINEAR), np.uint8)
             if hard:
                 share = harden_matte(share)
             alpha: Matte8 = np.asarray(
-                cv2.multiply(rgba[..., 3], share, scale=1 / _WHOLE), dtype=np.uint8
+                cv2.multiply(rgba[..., 3], share, scale=1 / WHOLE_LEVEL), dtype=np.uint8
             )
         else:
             alpha = rgba[..., 3]
-        x, y, width, height = cv2.boundingRect(cv2.inRange(alpha, _SEEN_FROM, _WHOLE))
+        x, y, width, height = cv2.boundingRect(cv2.inRange(alpha, _SEEN_FROM, WHOLE_LEVEL))
         if width:
             part = (slice(y, y + height), slice(x, x + width))
             cut = np.dstack([rgba[part][..., :3], alpha[part]])

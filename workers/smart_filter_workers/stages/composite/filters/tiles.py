@@ -11,12 +11,11 @@ import numpy as np
 
 from smart_filter_shared.results import Point
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Bytes, Doubles, Srgb8, Srgba8
+from smart_filter_workers.results import WHOLE_LEVEL, Bytes, Doubles, Srgb8, Srgba8
 from smart_filter_workers.stages.composite.filters import drawings
 from smart_filter_workers.stages.composite.filters.drawing import FilterVerdict, Head, Scene
 
 _RGBA: Final = 4
-_WHOLE: Final = 255
 # Points sampled along a side of a tile to find its borders, and the share of them that may be cut
 # off unreported.
 _SAMPLES_PER_SIDE: Final = 32
@@ -144,7 +143,7 @@ def borders_crossed(
     """Return the borders of a picture that cut off part of a tile: left, right, upper, lower."""
     # A cut fringe of shadow does not count, and a few hundred sampled points are enough.
     step = max(1, max(tile.rgba.shape[:2]) // _SAMPLES_PER_SIDE)
-    rows, columns = np.nonzero(tile.rgba[::step, ::step, 3] > _WHOLE // 2)
+    rows, columns = np.nonzero(tile.rgba[::step, ::step, 3] > WHOLE_LEVEL // 2)
     if not rows.size:
         return ()
     matrix = _matrix(tile, place)
@@ -179,7 +178,7 @@ def composite_over(ground: Srgb8 | Srgba8, laid: Srgba8, *, light: float = 1.0) 
     alpha = laid[..., 3]
     through = cv2.merge([cv2.bitwise_not(alpha)] * 3)
     colors = _apply_light(laid, light)
-    ground[...] = cv2.add(colors, cv2.multiply(ground, through, scale=1 / _WHOLE))
+    ground[...] = cv2.add(colors, cv2.multiply(ground, through, scale=1 / WHOLE_LEVEL))
 
 
 def _composite_over_transparent(ground: Srgba8, laid: Srgba8, light: float) -> None:
@@ -187,13 +186,13 @@ def _composite_over_transparent(ground: Srgba8, laid: Srgba8, light: float) -> N
     # are visible, and by more only where they are almost transparent.
     alpha = laid[..., 3]
     through = cv2.bitwise_not(alpha)
-    below = cv2.multiply(ground[..., 3], through, scale=1 / _WHOLE)
+    below = cv2.multiply(ground[..., 3], through, scale=1 / WHOLE_LEVEL)
     covered = cv2.add(alpha, below)
     colors = cv2.multiply(
-        cv2.cvtColor(ground, cv2.COLOR_RGBA2RGB), cv2.merge([below] * 3), scale=1 / _WHOLE
+        cv2.cvtColor(ground, cv2.COLOR_RGBA2RGB), cv2.merge([below] * 3), scale=1 / WHOLE_LEVEL
     )
     colors = cv2.add(_apply_light(laid, light), colors)
-    straight = cv2.divide(colors, cv2.merge([covered] * 3), scale=_WHOLE)
+    straight = cv2.divide(colors, cv2.merge([covered] * 3), scale=WHOLE_LEVEL)
     mixed = cv2.merge([*cv2.split(straight), covered])
     cv2.copyTo(mixed, alpha, ground)
 

@@ -19,7 +19,7 @@ from smart_filter_shared.recipe import Shadow, ShadowKind
 from smart_filter_shared.recipe.framing import TOUCHES_WITHIN
 from smart_filter_workers.connected_parts import label_parts, measure_areas
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Bools, Floats, Srgb8, Srgba8
+from smart_filter_workers.results import WHOLE_LEVEL, Bools, Floats, Srgb8, Srgba8
 from smart_filter_workers.stages.composite.look import coarse_grid
 
 # Chosen by looking. All lengths are shares of the subject's size: the root of the area of the box
@@ -33,7 +33,6 @@ AUTO_DROP: Final = 0.16
 AUTO_CONTACT: Final = 0.85
 # Weaker shadows are invisible, less than one level of most colors.
 _SEEN_FROM: Final = 0.004
-_WHOLE: Final = 255
 
 # Chosen by looking. All lengths are shares of the size of one person or touching group. Soles are
 # searched up to this height above the lowest one: one foot may be ahead of the other.
@@ -85,24 +84,24 @@ def darken(ground: Srgb8 | Srgba8, share: Floats, people: Floats) -> None:
     grid = coarse_grid.make_grid(*ground.shape[:2])
     taken = grid.fit_map(share)
     # Whole levels take half the time of fractions, and change a pixel by two levels at most.
-    left = np.rint(_WHOLE * (1 - taken)).astype(np.uint8)
+    left = np.rint(WHOLE_LEVEL * (1 - taken)).astype(np.uint8)
     for block in grid.blocks((taken[1:-1, 1:-1] > _SEEN_FROM) & (people < 1)):
         part = ground[block]
         if part.shape[2] > 3:  # noqa: PLR2004 - red, green, blue
             _darken_transparent(part, grid.enlarge_block(taken, block))
         else:
             levels = cv2.cvtColor(grid.enlarge_block(left, block), cv2.COLOR_GRAY2RGB)
-            cv2.multiply(part, levels, dst=part, scale=1 / _WHOLE)
+            cv2.multiply(part, levels, dst=part, scale=1 / WHOLE_LEVEL)
 
 
 def _darken_transparent(part: Srgba8, taken: Floats) -> None:
     """Lay black over a transparent ground.  Source: Porter & Duff 1984, over."""
-    alpha = part[..., 3].astype(np.float32) / np.float32(_WHOLE)
+    alpha = part[..., 3].astype(np.float32) / np.float32(WHOLE_LEVEL)
     through = alpha * (1 - taken)
     covered = through + taken
     share = through / np.maximum(covered, 1e-6)
     part[..., :3] = part[..., :3] * share[..., np.newaxis] + 0.5
-    part[..., 3] = covered * _WHOLE + 0.5
+    part[..., 3] = covered * WHOLE_LEVEL + 0.5
 
 
 def _drop(people: Floats, size_px: float, *, softness: float, light: float) -> Floats:

@@ -3,8 +3,9 @@
 Colors are mixed gamma-coded. Linear light would be physically correct, but people cut from a bright
 backdrop then keep a bright seam, on every photo that was compared.
 
-People who fill a third of the photo get three times the pixels of the small picture that way, and
-what happens far from them does not change their edge.
+Edges are learned in a box around each group of people, not in the whole photo: people who fill a
+third of it get three times the pixels of the small picture, and what happens far from them does not
+change their edge.
 """
 
 import math
@@ -22,7 +23,7 @@ from smart_filter_shared.results import Face
 from smart_filter_workers.backgrounds.colors import apply_curves
 from smart_filter_workers.connected_parts import locate_parts
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Bools, Bytes, Floats, Matte8, Srgb8, Srgba8
+from smart_filter_workers.results import WHOLE_LEVEL, Bools, Bytes, Floats, Matte8, Srgb8, Srgba8
 from smart_filter_workers.stages.composite.edges import edge_pixels
 from smart_filter_workers.stages.composite.edges.edge_learning import (
     EFFORTS,
@@ -45,7 +46,6 @@ CARD: Final = ModelCard(
     commercial=Commercial.YES,
     default=True,
 )
-WHOLE: Final = 255
 STRIP_ROWS: Final = 128
 _RGBA: Final = 4
 
@@ -124,7 +124,9 @@ def cut_out(
     height, width = photo_srgb.shape[:2]
     scale = width / matte.shape[1]
     # Invisible levels would end at the border of a box.
-    matte = np.asarray(cv2.threshold(matte, SURELY_NONE, WHOLE, cv2.THRESH_TOZERO)[1], np.uint8)
+    matte = np.asarray(
+        cv2.threshold(matte, SURELY_NONE, WHOLE_LEVEL, cv2.THRESH_TOZERO)[1], np.uint8
+    )
     large = np.zeros((height, width), np.uint8)
     places, maps = [], []
     boxes = find_people_boxes(matte)
@@ -154,10 +156,10 @@ def _lay_over_transparent(people: Floats, alpha: Floats, behind: Floats) -> Floa
 
     Source: Porter & Duff 1984, "Compositing digital images", over.
     """
-    share = (1 - alpha) * behind[..., 3:] / np.float32(WHOLE)
+    share = (1 - alpha) * behind[..., 3:] / np.float32(WHOLE_LEVEL)
     covered = alpha + share
     mixed = (people * alpha + behind[..., :3] * share) / covered
-    return np.asarray(cv2.merge([mixed, covered * np.float32(WHOLE)]), np.float32)
+    return np.asarray(cv2.merge([mixed, covered * np.float32(WHOLE_LEVEL)]), np.float32)
 
 
 def _lay_whole(cut: CutOut, inner: Matte8, ground: Srgb8 | Srgba8) -> None:
@@ -167,13 +169,13 @@ def _lay_whole(cut: CutOut, inner: Matte8, ground: Srgb8 | Srgba8) -> None:
         people = apply_curves(cut.curves, cut.photo_srgb[rows])
         if ground.shape[2] == _RGBA:
             people = np.asarray(cv2.cvtColor(people, cv2.COLOR_RGB2RGBA), np.uint8)
-        cv2.copyTo(people, cv2.inRange(inner[rows], WHOLE, WHOLE), ground[rows])
+        cv2.copyTo(people, cv2.inRange(inner[rows], WHOLE_LEVEL, WHOLE_LEVEL), ground[rows])
 
 
 def _unmix(cut: CutOut, inner: Matte8, edge: EdgePixels) -> tuple[Floats, Floats]:
     """Return alpha, (1, n, 1), and the people's colors, (1, n, 3), of edge pixels."""
     alpha, alone = (
-        np.divide(edge.take(level), WHOLE, dtype=np.float32)[..., np.newaxis]
+        np.divide(edge.take(level), WHOLE_LEVEL, dtype=np.float32)[..., np.newaxis]
         for level in (cut.matte, inner)
     )
     colors = apply_curves(cut.curves, edge.take(cut.photo_srgb)).astype(np.float32)

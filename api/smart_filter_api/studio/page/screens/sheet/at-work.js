@@ -8,7 +8,7 @@ import { reachable } from "../../service/api.js";
 import { cancel } from "../../state/jobs.js";
 import { durationInWords, momentInWords } from "../../words.js";
 
-/** Text for each stage. */
+/** Text for each bundled stage; an added one shows its name. */
 const DOING = {
   prepare: "Analyzing the photo",
   segmentation: "Cutting people out",
@@ -43,12 +43,12 @@ function Steps({ job }) {
   const { stages } = job;
   const done = stages.filter(({ state }) => state === "succeeded").length;
   const doing = stages.find(({ state }) => state === "running");
-  const words = !reachable.value ? AWAY : doing ? DOING[doing.name] : waitOf(job, done);
+  const words = !reachable.value ? AWAY : doing ? (DOING[doing.name] ?? doing.name) : waitOf(job, done);
   return html`
     <p class="soft">${words}</p>
     <div class=${`steps ${reachable.value ? "" : "away"}`} role="progressbar" aria-label="Steps" aria-valuemin="0"
       aria-valuemax=${stages.length} aria-valuenow=${done} aria-valuetext=${`${done} of ${stages.length} steps done. ${words}`}>
-      ${stages.map(({ name, state }) => html`<span key=${name} data-state=${state} title=${DOING[name]} />`)}
+      ${stages.map(({ name, state }) => html`<span key=${name} data-state=${state} title=${DOING[name] ?? name} />`)}
     </div>`;
 }
 
