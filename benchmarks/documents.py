@@ -71,9 +71,9 @@ def main(weights: Path, measure: Path) -> None:
         counts: Counter[str] = Counter()
         for name in good:
             mask = paths[name].parents[1] / "masks" / f"{paths[name].stem}.png"
-            matte = cv2.imread(str(mask), 0)
-            if matte is not None:
-                made = make(np.array(photos[name].srgb), matte)
+            # Photos of faces alone have no mask.
+            if mask.exists():
+                made = make(np.array(photos[name].srgb), np.asarray(cv2.imread(str(mask), 0)))
                 _, file = cv2.imencode(".png", made[..., ::-1])
                 asked = keep if check == "background" else recipe
                 seen = _verdicts(stages.run(images.decode(file.tobytes()), asked))
