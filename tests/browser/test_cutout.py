@@ -40,6 +40,7 @@ _OUTPUTS = "image,cutout,matte,regions,thumbnail"
 # Within the helmet that the astronaut holds, and on the flag behind her; 512×512.
 _HELMET = ((350, 450), (410, 450))
 _FLAG = ((40, 30), (40, 90))
+_LISTS = "**/v1/jobs?*"
 _NAMES_OF_CONTROLS = """
 () => [...document.querySelectorAll("button, a[href], input, select, textarea, [role=tab]")]
   .filter((one) => one.checkVisibility({ visibilityProperty: true }))
@@ -231,6 +232,26 @@ def test_applied_strokes_are_undone_one_by_one(
     page.get_by_role("button", name="Undo the last stroke").click()
     expect(page.get_by_text("0 strokes")).to_be_visible()
     wait_until(page, lambda: _is_made(visitor, 5))
+    assert changed_share(before, output_of(visitor, visitor.newest(), "image")) < 0.001
+
+
+def test_strokes_of_a_picture_that_ends_during_a_reload_are_undone(
+    page: Page, visitor: Visitor, job: dict[str, Any]
+) -> None:
+    before = output_of(visitor, job, "image")
+    _remove_helmet(page)
+    is_held = [True]  # so the page does not learn that the picture is finished
+    page.route(_LISTS, lambda route: None if is_held[0] else route.continue_())
+    page.get_by_role("button", name="Apply").click()
+    wait_until(page, lambda: _is_made(visitor, 2))
+    page.goto("about:blank")
+    is_held[0] = False
+    page.go_back()
+    _come_back(page)
+
+    page.get_by_role("button", name="Undo the last stroke").click()
+
+    wait_until(page, lambda: _is_made(visitor, 3))
     assert changed_share(before, output_of(visitor, visitor.newest(), "image")) < 0.001
 
 

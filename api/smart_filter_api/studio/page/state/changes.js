@@ -22,8 +22,8 @@ const gone = signal(new Set());
  * Change the picture.
  *
  * recipe: the changed names. file: a background to send along. correction: painted strokes;
- * `send(job)` sends them as a correction of a job and returns its id; `done(job)` is called once a
- * picture includes them.
+ * `send(job)` sends them as a correction of a job and returns its id; `made(job)` is called once
+ * the job that applies them is created, `done(job)` once its picture is.
  */
 export function change(photo, recipe, file = null, correction = null) {
   const known = changes.value.get(photo.id);
@@ -99,6 +99,7 @@ async function make(id, entry) {
       return;
     }
     entry.job = job.id;
+    entry.correction?.made(job);
     put(job);
     show(job);
     const done = await ended(job.id);

@@ -34,12 +34,15 @@ const applied = stored(APPLIED);
 const steps = signal(new Map());
 /** By photo: the correction sent last, so that a retry does not create a second one. */
 const sent = new Map();
+/** By version in progress: what it will include, stored for a reload that comes before its end. */
+const coming = new Map();
 
 effect(() => {
   if (session.value.state !== "out") return;
   hasConsented.value = false;
   steps.value = new Map();
   sent.clear();
+  coming.clear();
   keep(drawn, STROKES, new Map());
   keep(applied, APPLIED, new Map());
 });
@@ -111,10 +114,19 @@ export function stepForth(photo) {
   return true;
 }
 
-/** Note that a version includes the strokes that were sent last; others stay to be applied. */
-export function settle(photo, job, strokes) {
+/** Note that a version which is being made will include the strokes that were sent last. */
+export function awaitIn(photo, job, strokes) {
   const id = strokes.length > 0 ? sent.get(photo.id).id : null;
-  keep(applied, APPLIED, new Map(applied.value).set(job.id, { id, strokes }));
+  coming.set(job.id, { id, strokes });
+  store("sessionStorage", APPLIED, [...applied.value, ...coming]);
+}
+
+/** Note that a version includes the strokes that it was made with; others stay to be applied. */
+export function settle(photo, job, strokes) {
+  const included = coming.get(job.id);
+  // The user has signed out meanwhile.
+  if (included === undefined) return;
+  keep(applied, APPLIED, new Map(applied.value).set(job.id, included));
   if (drawn.value.get(photo.id) !== strokes) return;
   const left = new Map(drawn.value);
   left.delete(photo.id);
@@ -148,7 +160,7 @@ export function facesCorrection(faces) {
     const headers = { "Idempotency-Key": `"${key}"` };
     return (await ask("POST", `/v1/jobs/${job.id}/corrections`, { json, headers })).id;
   };
-  return { send, done: () => {} };
+  return { send, made: () => {}, done: () => {} };
 }
 
 /** Return the corrections of jobs, newest first. Throws Problem or Away. */

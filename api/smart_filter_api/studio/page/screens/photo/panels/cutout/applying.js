@@ -1,7 +1,7 @@
 /** Applies strokes to a picture. */
 
 import { change } from "../../../../state/changes.js";
-import { send, settle, stepBack, strokesOf, wasUndone } from "../../../../state/corrections.js";
+import { awaitIn, send, settle, stepBack, strokesOf, wasUndone } from "../../../../state/corrections.js";
 import { picture } from "../../viewer/pictures.js";
 
 // JSON pointer of refusals that are about no single stroke (docs/api/corrections.md).
@@ -12,6 +12,7 @@ export function apply(photo) {
   const strokes = strokesOf(photo);
   change(photo, {}, null, {
     send: (job) => send(photo, job, strokes),
+    made: (job) => awaitIn(photo, job, strokes),
     done: async (job) => {
       // Until the result is loaded, the strokes are shown on the version before it.
       const { image, matte } = job.outputs;
