@@ -263,6 +263,17 @@ def test_database_that_is_older_or_too_new_is_refused(
         migrate.upgrade(engine)
 
 
+def test_tables_of_another_version_are_refused_in_one_line(servers: Stack) -> None:
+    with a_database(servers, "between_releases") as engine:
+        bring_to(engine, "0001")
+        with engine.begin() as connection:
+            connection.execute(text("DROP VIEW all_stages"))
+            connection.execute(text("ALTER TABLE jobs RENAME TO photos"))
+
+        with pytest.raises(SetupFailed, match=r"^the database has .*another data folder.*$"):
+            migrate.upgrade(engine)
+
+
 def test_unreachable_database_is_not_waited_for() -> None:
     away = DatabaseSettings(url=SecretStr("postgresql+psycopg://u:p@127.0.0.1:1/d"))
 

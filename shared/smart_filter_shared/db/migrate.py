@@ -1,15 +1,25 @@
 """Upgrade a database to the schema of this version."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import ProgrammingError
 
 from smart_filter_shared.db import grants, schema, sessions
+from smart_filter_shared.errors import SetupFailed
 
 # Rows per transaction of a reset; bounds how long its locks are held.
 _RESET_ROWS = 10_000
+# A table, column, function or index is missing, or is there already.
+# Source: PostgreSQL, Appendix A, class 42.
+_OTHER_TABLES: Final = frozenset(
+    {"42P01", "42703", "42883", "42704", "42P07", "42701", "42723", "42710"}
+)
 
 
 def upgrade(engine: Engine) -> None:
@@ -17,8 +27,8 @@ def upgrade(engine: Engine) -> None:
 
     Each migration is one or more transactions. The next call continues an interrupted migration.
     engine: with at least two free connections; one holds the lock while the other migrates.
-    Raises SetupFailed when a later version has made the database incompatible with this one,
-    DatabaseUnavailable.
+    Raises SetupFailed when a later version has made the database incompatible with this one, or
+    when its tables are not those of its revision; DatabaseUnavailable.
     """
     config = _config()
     idling = sessions.for_idle_transactions(engine)
@@ -31,11 +41,28 @@ def upgrade(engine: Engine) -> None:
         if is_ahead:
             return
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-        schema.record_compatibility(connection)
-        grants.apply(connection)
-        connection.commit()
-        _reset_restored_ids(connection)
+        with _refuse_other_tables():
+            command.upgrade(config, "head")
+            schema.record_compatibility(connection)
+            grants.apply(connection)
+            connection.commit()
+            _reset_restored_ids(connection)
+
+
+@contextmanager
+def _refuse_other_tables() -> Iterator[None]:
+    """Raise SetupFailed in place of an error that says that the tables are not those expected."""
+    try:
+        yield
+    except ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) not in _OTHER_TABLES:
+            raise
+        reason = str(error.orig).partition("\n")[0]
+        raise SetupFailed(
+            f"the database has the tables of a version between releases ({reason}): name another"
+            " database, or another data folder with SMART_FILTER_DATA, or start the version that"
+            " wrote it"
+        ) from error
 
 
 def _reset_restored_ids(connection: Connection) -> None:

@@ -1,7 +1,11 @@
+import sys
+
 import pytest
 from pydantic import SecretStr
 
 from smart_filter_shared.config.settings import StorageSettings
+from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.storage import opening
 from smart_filter_shared.storage.s3 import S3Store
 
 SIGNED = {"content-type": "image/jpeg", "content-length": "7"}
@@ -42,3 +46,10 @@ def test_upload_links_are_signed_with_their_own_keys() -> None:
     ]
     assert len({link.partition("X-Amz-Signature=")[2] for link in put}) == 2
     assert all("us%2Fer%2F" in link for link in got)
+
+
+def test_missing_library_is_named_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "minio", None)
+
+    with pytest.raises(SetupFailed, match=r"pip install 'smart-filter\[s3\]'"):
+        opening.ensure_s3_installed()

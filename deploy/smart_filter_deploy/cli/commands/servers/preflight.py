@@ -15,6 +15,7 @@ from smart_filter_deploy.cli.terminal.text import print_json
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_shared.config import settings
 from smart_filter_shared.recipe.document_photos import document_photos
+from smart_filter_shared.storage import opening
 
 
 @click.command(hidden=True)
@@ -51,9 +52,10 @@ def _refuse_unusable_signature() -> None:
 
 
 def _refuse_wrong_folders() -> None:
-    """Raise SetupFailed when the recipe of an S3 folder is never valid."""
+    """Raise SetupFailed when the recipe of an S3 folder is never valid, or S3 is not installed."""
     folders = settings.load_s3_folders()
     if folders.folders:
+        opening.ensure_s3_installed()
         # As above: most operators have none.
         from smart_filter_api.s3_folders import folder_stores  # noqa: PLC0415
 
