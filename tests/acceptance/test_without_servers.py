@@ -212,6 +212,7 @@ def test_several_sources_are_named_after_themselves(machine: Machine, tmp_path: 
         ((str(PHOTO), "--set", "edg=best"), "did you mean edge"),
         ((__file__,), "not a picture"),
         ((str(PHOTO), "--set", "format=png", "-o", "me.jpg"), "names jpg, and the format is png"),
+        ((str(PHOTO), "-o", "me.gif"), ".gif is not written: name one of .png, .jpg,"),
     ],
 )
 def test_wrong_source_gives_one_line(

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, BinaryIO, Final
+from urllib.request import getproxies
 
 import certifi
 import httpx
@@ -53,6 +54,9 @@ _MAX_PAGE_BYTES: Final = 20_000_000
 _FOLDER: Final = "package/dist/"
 _INDEX: Final = f"{_FOLDER}resources.json"
 _MAX_INDEX_BYTES: Final = 1_000_000
+_REMEDY: Final = (
+    "name another registry with PIP_INDEX_URL, or a mirror with SMART_FILTER_WEIGHTS_MIRROR"
+)
 
 
 def is_https(address: httpx.URL) -> bool:
@@ -142,7 +146,7 @@ def read_address(address: str, route: Route, *, accept: str, most_bytes: int) ->
     """
     content = bytearray()
     requested = route.to(address)
-    with _errors(requested, "ask its operator"), _client(route) as client:
+    with _errors(requested, _REMEDY), _client(route) as client:
         headers = {"Accept": accept}
         with client.stream("GET", requested, headers=headers) as response:
             if not response.is_success:
@@ -197,6 +201,8 @@ def _errors(address: str, remedy: str) -> Iterator[None]:
         yield
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         reason = str(error) or type(error).__name__
+        if isinstance(error, httpx.TransportError) and (proxy := getproxies().get("https")):
+            reason += f", through the proxy {httpx.URL(proxy).host}"
         raise SetupFailed(
             f"{address} cannot be fetched ({reason}): check the network and run the command again,"
             f" or {remedy}"

@@ -130,7 +130,8 @@ class _UpProcess:
         for line in self._process.stderr:
             if text := line.strip():
                 self._lines.append(text)
-                if not self._is_ready:
+                # An error of its own ends it, and is ours then.
+                if not self._is_ready and not text.startswith(f"{PROGRAM}: "):
                     self._on_status(text)
 
 

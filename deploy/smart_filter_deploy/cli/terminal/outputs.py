@@ -32,6 +32,8 @@ _FORMAT_OF_SUFFIX: Final[Mapping[str, Format]] = {
     ".webp": "webp",
     ".avif": "avif",
 }
+# Of photos that are read, and of no picture that is written.
+_READ_ONLY_SUFFIXES: Final = frozenset({".bmp", ".gif", ".heic", ".heif", ".tif", ".tiff"})
 # Outputs that are separate files.
 SEPARATE_FILES: frozenset[OutputName] = frozenset(
     {"cutout", "matte", "persons", "zip", "regions", "thumbnail", "sheet", "debug"}
@@ -186,8 +188,8 @@ def output_stem(photo: PurePath) -> str:
 def format_from_name(destination: str | None, recipe: Recipe) -> Format | None:
     """Return the format of a file name's extension, or None.
 
-    recipe: may name the format.  Raises click.UsageError when it names another one, and for two
-        outputs to standard output.
+    recipe: may name the format.  Raises click.UsageError when it names another one, for a format
+        that is not written, and for two outputs to standard output.
     """
     wanted = ",".join(recipe.get("outputs") or ()).split(",")
     if destination == DASH and len({"image", *SEPARATE_FILES}.intersection(wanted)) > 1:
@@ -195,9 +197,13 @@ def format_from_name(destination: str | None, recipe: Recipe) -> Format | None:
             "standard output takes one output: leave the others out, or name a folder",
             param_hint="-o",
         )
-    suffix_format = (
-        None if destination is None else _FORMAT_OF_SUFFIX.get(Path(destination).suffix.lower())
-    )
+    suffix = "" if destination is None else Path(destination).suffix.lower()
+    if suffix in _READ_ONLY_SUFFIXES:
+        known = ", ".join(_FORMAT_OF_SUFFIX)
+        raise click.BadParameter(
+            f"{destination}: {suffix} is not written: name one of {known}", param_hint="-o"
+        )
+    suffix_format = _FORMAT_OF_SUFFIX.get(suffix)
     asked = "".join(recipe.get("format") or "")
     if suffix_format and asked not in {"", suffix_format, "auto"}:
         raise click.BadParameter(
