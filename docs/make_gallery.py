@@ -192,7 +192,7 @@ def page() -> str:
     for entry in ENTRIES:
         arguments = " ".join(shlex.quote(option) for option in options(entry))
         parts.append(
-            f"**{entry.title}**\n\n![{entry.title}]({entry.name}.jpg)\n\n"
+            f"**{entry.title}**\n\n![]({entry.name}.jpg)\n\n"
             f"    ./smart-filter run {entry.photo} {arguments}"
         )
     return "\n\n".join(parts) + "\n"

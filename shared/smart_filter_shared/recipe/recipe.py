@@ -231,12 +231,10 @@ class Recipe:
         """Effort spent on the edge of the people; `hard` leaves no partial transparency
 
         `fast`: outlines without [further networks](../models/people.md#further-networks), and
-        no colors of hair. `best`: draws single hairs better ([what both
-        cost](../edges.md#how-good-it-is)) and always asks [`isnet`](../models/isnet.md)
-        about outlines, if the worker has it; where a worker has
-        [`best`](../models/birefnet.md), that too, for half a minute of processor time
-        more; `stages` of the job tells the model. `hard`: as `balanced`, but alpha is 0
-        or 255, exact in png and webp until `max_bytes` shrinks them
+        no colors of hair. `best`: single hairs, and outlines by [`isnet`](../models/isnet.md)
+        and [`best`](../models/birefnet.md) where the worker has them ([what both
+        cost](../edges.md#how-good-it-is)). `hard`: as `balanced`, but alpha is 0 or 255, exact
+        in png and webp until `max_bytes` shrinks them
         """,
         group=Group.EDGE,
         stages=_SEGMENTED,
