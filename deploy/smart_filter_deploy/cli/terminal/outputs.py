@@ -199,9 +199,9 @@ def format_from_name(destination: str | None, recipe: Recipe) -> Format | None:
         )
     suffix = "" if destination is None else Path(destination).suffix.lower()
     if suffix in _READ_ONLY_SUFFIXES:
-        known = ", ".join(_FORMAT_OF_SUFFIX)
+        formats = ", ".join(_FORMAT_OF_SUFFIX)
         raise click.BadParameter(
-            f"{destination}: {suffix} is not written: name one of {known}", param_hint="-o"
+            f"{destination}: {suffix} is not written: name one of {formats}", param_hint="-o"
         )
     suffix_format = _FORMAT_OF_SUFFIX.get(suffix)
     asked = "".join(recipe.get("format") or "")
