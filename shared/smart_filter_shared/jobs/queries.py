@@ -245,7 +245,8 @@ _READ: Final = _FIELDS & set(_JOB_COLUMNS) - {"take", "megapixels", "degraded", 
 class JobFilter:
     """The filters of a list of jobs; `before` is the last id of the previous page.
 
-    batch: whose jobs are listed.  album_shots: whether photos of albums are listed that have no picture.
+    batch: whose jobs are listed.
+    album_shots: whether photos of albums are listed that have no picture.
     """
 
     tenant: Tenant
