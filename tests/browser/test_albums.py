@@ -1,10 +1,12 @@
 """Albums: many photos in, the best ones out; and faults on the way."""
 
+import base64
 import io
 import re
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 from PIL import Image
@@ -158,6 +160,26 @@ def test_faces_of_a_take_are_chosen(page: Page, visitor: Visitor, tmp_path: Path
     assert derived["take"]["swaps"] == [{"person": 1, "item": 1 - base, "reason": "it was chosen"}]
     shown = take.get_by_role("img", name="The best take")
     wait_until(page, lambda: shown.evaluate("image => image.complete && image.naturalWidth > 0"))
+
+
+def test_album_of_another_client_is_read_in_pages(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    items = [
+        {"photo_base64": base64.b64encode(photo.read_bytes()).decode()}
+        for photo in photos.album[:3]
+    ]
+    answer = visitor.client.post("/v1/batches", json={"items": items, "album": {"best": 1}})
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(urlsplit(request.url).path))
+
+    page.get_by_role("link", name="Albums").click()
+    page.locator(f"a[href$='{answer.json()['id']}']").first.click()
+
+    expect(_zip_button(page)).to_be_visible()
+    expect(page.locator(".album-member")).to_have_count(2)
+    assert "/v1/jobs" in asked
+    assert len([path for path in asked if re.fullmatch("/v1/jobs/[^/]+", path)]) <= 1
 
 
 def test_deleted_album_is_removed_from_the_service(

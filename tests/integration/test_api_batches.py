@@ -311,6 +311,19 @@ def test_batches_are_listed_newest_first(api: Api) -> None:
     assert "items" not in first["items"][0]
 
 
+def test_jobs_of_a_batch_are_listed_in_pages(api: Api) -> None:
+    batch_, _ = (submit(api, {"items": items(count), "recipe": KEEP}) for count in (3, 1))
+    where = {"batch_id": batch_["id"], "limit": 2}
+
+    first = api.read("/v1/jobs", params=where)
+    rest = api.read("/v1/jobs", params=where | {"cursor": first["next_cursor"]})
+
+    jobs = [*first["items"], *rest["items"]]
+    assert {job["id"] for job in jobs} == {item["job_id"] for item in batch_["items"]}
+    assert len(jobs) == 3
+    assert rest["next_cursor"] is None
+
+
 def test_end_of_a_batch_is_delivered_to_its_webhooks(api: Api) -> None:
     with a_receiver() as receiver:
         wish = {"url": receiver.url, "events": ["batch.finished"]}

@@ -38,7 +38,7 @@ from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequ
 from smart_filter_api.services.loops import JobWatch
 from smart_filter_api.submission import submit
 from smart_filter_shared.errors import JobDeleted, NotFound
-from smart_filter_shared.ids import OPERATOR, Capability, JobId, Tenant, new_job_id
+from smart_filter_shared.ids import OPERATOR, BatchId, Capability, JobId, Tenant, new_job_id
 from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.photo_queue import CLIENT
 from smart_filter_shared.jobs.queries import JobFilter, JobRow
@@ -150,7 +150,8 @@ async def submit_job(
 @router.get(
     "",
     summary="List jobs, newest first",
-    description="Filter by metadata with `metadata.KEY=VALUE`, any number of times. With "
+    description="Filter by metadata with `metadata.KEY=VALUE`, "
+    "any number of times, and by `batch_id`. With "
     "`album_shots=false` the photos of albums that have no picture are left out. With "
     "`view=summary` the largest parts are left out: `persons`, `faces`, `printability`, `frame` "
     "and `rank_terms` are null, `stages` and the background's `candidates` are empty.",
@@ -164,6 +165,7 @@ async def list_jobs(
     *,
     state: words.JobState | None = None,
     created_after: Instant | None = None,
+    batch_id: uuid.UUID | None = None,
     album_shots: bool = True,
     view: JobView = JobView.FULL,
     limit: Annotated[int, Query(ge=1, le=_MAX_PAGE_SIZE)] = 50,
@@ -175,6 +177,7 @@ async def list_jobs(
         tenant=caller.tenant,
         state=state and JobState(state),
         created_after=created_after,
+        batch=batch_id and BatchId(batch_id),
         metadata=metadata,
         before=None if cursor is None else _decode_cursor(cursor),
         limit=limit + 1,  # one more row shows whether there is another page

@@ -245,10 +245,12 @@ _READ: Final = _FIELDS & set(_JOB_COLUMNS) - {"take", "megapixels", "degraded", 
 class JobFilter:
     """The filters of a list of jobs; `before` is the last id of the previous page.
 
+    batch: whose jobs are listed.
     album_shots: whether photos of albums are listed that have no picture.
     """
 
     tenant: Tenant
+    batch: BatchId | None = None
     state: JobState | None = None
     created_after: dt.datetime | None = None
     metadata: Mapping[str, str] | None = None
@@ -360,6 +362,8 @@ def _list_page(connection: Connection, listing: JobFilter) -> list[dict[str, Any
     if listing.metadata:
         conditions.append(_HAS_METADATA)
         values["metadata"] = json.dumps(dict(listing.metadata))
+    if listing.batch is not None:
+        conditions.append("batch_id = :batch")
     if not listing.album_shots:
         conditions.append(f"NOT {IS_UNCOMPOSED}")
     if listing.state is not None:

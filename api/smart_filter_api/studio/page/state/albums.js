@@ -7,7 +7,6 @@ import { photoIdOf } from "./photos.js";
 
 const PAGE = 20;
 const LISTED = 200;
-const AT_A_TIME = 4;
 const AGAIN_MS = 3000;
 
 /**
@@ -85,17 +84,10 @@ export function followAlbum(album, onError) {
 
 /** Read the jobs of an album, and those derived from them. Throws Problem or Away. */
 export async function readJobs(album) {
-  const wanted = album.items.filter((item) => item.job_id !== null && !item.deleted);
-  const missing = () => wanted.map((item) => item.job_id).filter((id) => !jobs.value.has(id));
-  const [first] = wanted;
+  const first = album.items.find((item) => item.job_id !== null && !item.deleted);
   const { album: mark } = first === undefined ? {} : (await find(first.job_id)).metadata;
-  // The studio's jobs have a mark and come in lists; others are read one by one.
-  if (mark !== undefined) await readMarked(mark);
-  const ids = missing();
-  const lane = async () => {
-    while (ids.length > 0) await find(ids.shift()).catch(unlessGone);
-  };
-  await Promise.all(Array.from({ length: AT_A_TIME }, lane));
+  // Jobs of the studio, and those derived from them, have a mark; others have only the batch.
+  await readPages(mark === undefined ? { batch_id: album.id } : { "metadata.album": mark });
   putAlbum({ id: album.id, areJobsRead: true });
 }
 
@@ -130,17 +122,13 @@ async function listed(cursor) {
   return ask("GET", `/v1/batches?${query}`);
 }
 
-async function readMarked(mark) {
+async function readPages(filter) {
   let cursor = null;
   do {
-    const query = new URLSearchParams({ "metadata.album": mark, limit: LISTED });
+    const query = new URLSearchParams({ ...filter, limit: LISTED });
     if (cursor !== null) query.set("cursor", cursor);
     const page = await ask("GET", `/v1/jobs?${query}`);
     put(...page.items);
     cursor = page.next_cursor;
   } while (cursor !== null);
-}
-
-function unlessGone(error) {
-  if (![404, 410].includes(error.status)) throw error;
 }
