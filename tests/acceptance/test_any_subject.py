@@ -21,6 +21,7 @@ from smart_filter_workers.models import upstream
 pytestmark = pytest.mark.slow
 
 SIDE = 512
+Color = tuple[int, int, int]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,9 @@ def stack(data_folder: Path, weights_folder: Path) -> Iterator[RunningStack]:
         yield stack
 
 
-def a_mug() -> tuple[bytes, NDArray[np.bool_]]:
+def a_mug(
+    *, color: Color = (40, 88, 150), wall: Color = (196, 190, 180), table: Color = (120, 84, 58)
+) -> tuple[bytes, NDArray[np.bool_]]:
     """Return a photo of a mug on a table, and where the mug is."""
     shape = Image.new("L", (SIDE, SIDE))
     draw = ImageDraw.Draw(shape)
@@ -47,15 +50,12 @@ def a_mug() -> tuple[bytes, NDArray[np.bool_]]:
     draw.ellipse((120, 205, 330, 255), fill=255)
     draw.ellipse((300, 250, 390, 350), outline=255, width=24)
     light = np.linspace(1.15, 0.7, SIDE)[np.newaxis, :, np.newaxis]
-    wall = (
-        np.full((SIDE, SIDE, 3), (196, 190, 180), np.float64)
-        * np.linspace(1, 0.8, SIDE)[:, None, None]
-    )
-    wall[400:] = (120, 84, 58)
-    mug = np.full((SIDE, SIDE, 3), (40, 88, 150), np.float64) * light
+    ground = np.full((SIDE, SIDE, 3), wall, np.float64) * np.linspace(1, 0.8, SIDE)[:, None, None]
+    ground[400:] = table
+    mug = np.full((SIDE, SIDE, 3), color, np.float64) * light
     soft = np.asarray(shape.filter(ImageFilter.GaussianBlur(1)))[..., np.newaxis] / 255
     noise = np.random.default_rng(7).normal(0, 3, (SIDE, SIDE, 1))
-    srgb = np.clip(soft * mug + (1 - soft) * wall + noise, 0, 255).astype(np.uint8)
+    srgb = np.clip(soft * mug + (1 - soft) * ground + noise, 0, 255).astype(np.uint8)
     return encode(Image.fromarray(srgb), "PNG"), np.asarray(shape) > 127
 
 
@@ -69,6 +69,16 @@ def test_thing_is_cut_out(stack: RunningStack, subject: str) -> None:
     assert (job["subject"], job["people"]) == ("object", None)
     found = stack.pixels(job["id"], "matte") > 127
     assert (found & where).sum() / (found | where).sum() > 0.9
+
+
+def test_dark_thing_before_a_dark_ground_is_cut_out(stack: RunningStack) -> None:
+    photo, where = a_mug(color=(34, 36, 46), wall=(20, 19, 20), table=(14, 12, 11))
+
+    job = stack.run(photo, outputs="image,matte", background="color:white")
+
+    assert (job["state"], job["subject"]) == ("succeeded", "object")
+    matte = stack.pixels(job["id"], "matte") > 127
+    assert (matte & where).sum() / (matte | where).sum() > 0.9
 
 
 def test_person_is_cut_out_by_the_model_for_people(stack: RunningStack) -> None:
