@@ -194,9 +194,8 @@ def sort_key(photo: AlbumPhoto) -> tuple[object, ...]:
 
 def describe_lead(better: AlbumPhoto, other: AlbumPhoto) -> str:
     """Return why a photo comes before another one of its scene, as the rest of a sentence on it."""
-    eyes_differ = better.fault(Term.EYES) != other.fault(Term.EYES)
-    as_copy = copies.describe_copy(better.traces, other.traces, eyes_differ=eyes_differ)
-    if as_copy is not None:
+    as_copy = copies.describe_copy(better.traces, other.traces)
+    if as_copy is not None and better.fault(Term.EYES) == other.fault(Term.EYES):
         return as_copy
     leads = [
         _word_lead(term, better, other)

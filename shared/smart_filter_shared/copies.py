@@ -15,14 +15,14 @@ _CLEAN_BLOCKS, _HIDDEN_BLOCKS, _BLOCKS_COST = 0.1, 0.4, 2.0
 # save originals.
 _FINE_QUANTUM, _FINE_QUANTUM_SCALED, _QUANTUM_COST = 2.5, 5.0, 0.6
 # The crispness of an original, at least, and how fast enlarging lowers it.
-_CRISP, _CRISP_POWER = 0.2, 2.5
+_CRISP, _CRISP_POWER = 0.2, 2.0
 _LEAST_CRISP_SHARE: Final = 0.1
 _FRAME_COST, _TURN_COST, _CAMERA_GAIN = 2.0, 2.0, 0.5
 # A frame of less than this share is a line that shrinking has left.
 _LEAST_FRAME: Final = 0.01
 # Edges that only one copy has, by those that only the other has, from which on it is marked; for
 # copies of other sizes, whose edges differ more; and the most that a mark costs.
-_MARKED_FROM, _MARKED_FROM_SCALED, _MARK_COST = 1.8, 4.0, 3.0
+_MARKED_FROM, _MARKED_FROM_SCALED, _MARK_COST = 1.8, 2.4, 3.0
 _MARKED_CELLS: Final = 6
 # From this correlation of their edges on, two photos are copies: those with captions have 0.9,
 # those turned by three degrees 0.65.
@@ -38,8 +38,8 @@ _SCALED_FROM: Final = 0.01
 def order_copies(photos: Sequence[CopyTraces | None], closed_eyes: Sequence[float]) -> list[int]:
     """Return the indices of photos of one scene; copies change places so that the best is first.
 
-    closed_eyes: of each photo; photos that differ in them are likely shots of a burst. Photos that
-    are no copies of each other, and copies that differ little, keep their order.
+    closed_eyes: of each photo; photos that differ in them are shots of a burst, not copies. Photos
+    that are no copies of each other, and copies that differ little, keep their order.
     """
     order: list[int] = []
     for index, photo in enumerate(photos):
@@ -47,8 +47,8 @@ def order_copies(photos: Sequence[CopyTraces | None], closed_eyes: Sequence[floa
         # The first of those that it outdoes, unless one between them is its better copy.
         for before in range(len(order) - 1, -1, -1):
             other = order[before]
-            eyes_differ = closed_eyes[index] != closed_eyes[other]
-            lead = compare(photo, photos[other], eyes_differ=eyes_differ)
+            are_alike = closed_eyes[index] == closed_eyes[other]
+            lead = compare(photo, photos[other]) if are_alike else 0.0
             if lead > 0:
                 place = before
             elif lead < 0:
@@ -57,13 +57,10 @@ def order_copies(photos: Sequence[CopyTraces | None], closed_eyes: Sequence[floa
     return order
 
 
-def compare(
-    photo: CopyTraces | None, other: CopyTraces | None, *, eyes_differ: bool = False
-) -> float:
+def compare(photo: CopyTraces | None, other: CopyTraces | None) -> float:
     """Return how much better a copy is than another, in doublings.
 
-    0 if they are no copies, or if the difference may be chance. Where eyes differ, only what a
-    camera never makes counts, a mark, a frame or a turn: shots of a burst differ in the rest.
+    0 if they are no copies, or if the difference may be chance.
     """
     if photo is None or other is None:
         return 0.0
@@ -73,18 +70,17 @@ def compare(
         return 0.0
     are_scaled = _are_scaled(photo, other)
     lead = (
-        _edit_cost(other) - _edit_cost(photo) + _mark_cost(other, photo) - _mark_cost(photo, other)
+        _worth(photo, are_scaled=are_scaled)
+        - _worth(other, are_scaled=are_scaled)
+        - _mark_cost(photo, other)
+        + _mark_cost(other, photo)
     )
-    if not eyes_differ:
-        lead += _worth(photo, are_scaled=are_scaled) - _worth(other, are_scaled=are_scaled)
     return lead if abs(lead) > (_VISIBLE_SCALED if are_scaled else _VISIBLE) else 0.0
 
 
-def describe_copy(
-    better: CopyTraces | None, other: CopyTraces | None, *, eyes_differ: bool = False
-) -> str | None:
+def describe_copy(better: CopyTraces | None, other: CopyTraces | None) -> str | None:
     """Return why a copy comes before another, as the rest of a sentence; None if it does not."""
-    if better is None or other is None or compare(better, other, eyes_differ=eyes_differ) <= 0:
+    if better is None or other is None or compare(better, other) <= 0:
         return None
     reasons = {
         "has no mark on it": _mark_cost(other, better),
@@ -104,12 +100,10 @@ def _worth(photo: CopyTraces, *, are_scaled: bool) -> float:
     return (
         _log_detail(photo)
         - _compression_cost(photo, are_scaled=are_scaled)
+        - _frame_cost(photo)
+        - _TURN_COST * photo.was_turned
         + _CAMERA_GAIN * photo.is_from_camera
     )
-
-
-def _edit_cost(photo: CopyTraces) -> float:
-    return _frame_cost(photo) + _TURN_COST * photo.was_turned
 
 
 def _log_detail(photo: CopyTraces) -> float:

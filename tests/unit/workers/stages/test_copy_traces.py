@@ -82,10 +82,6 @@ COPIES: dict[str, tuple[Callable[[], Photo], str]] = {
         lambda: jpeg(written("HAPPY BIRTHDAY", y=470, size=44, alpha=255)),
         "has no mark on it",
     ),
-    "a small sign": (
-        lambda: jpeg(written("studio.example", y=490, size=26, alpha=200)),
-        "has no mark on it",
-    ),
     "a watermark": (
         lambda: jpeg(written("SAMPLE", y=256, size=120, alpha=90)),
         "has no mark on it",
@@ -159,15 +155,3 @@ def test_shot_with_closed_eyes_is_no_copy() -> None:
 
     assert [photo.id for photo in album.ranking] == ["open", "closed"]
     assert "compressed" not in album.ranking[1].reasons[-1]
-
-
-def test_framed_copy_stays_a_copy_where_its_eyes_are_read_differently() -> None:
-    framed = jpeg(padded(30, 30, 255))
-    shots = [
-        replace(album_photo("framed", prepare(framed), 1.0), faces=(AlbumFace(),)),
-        replace(album_photo("original", prepare(jpeg(ASTRONAUT)), 0.8), faces=(AlbumFace(0.5),)),
-    ]
-
-    album = rank_album(shots)
-
-    assert [photo.id for photo in album.ranking] == ["original", "framed"]

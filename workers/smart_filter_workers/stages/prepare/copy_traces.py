@@ -15,10 +15,9 @@ from smart_filter_workers.results import Bytes, Srgb8
 FLAT_LEVELS, FLAT_SHARE, CONTENT_SHARE = 8, 0.02, 0.3
 # Bars are black or white within these levels; a gray one is likely a wall.
 _DARK, _LIGHT = 12, 243
-# Side of the map of edges, and of the picture that they are found in: the strokes of a small sign
-# are seen, and most of the photo's detail is not.
+# Side of the map of edges, and of the picture that they are found in: text is seen, detail is not.
 EDGE_CELLS: Final = 16
-_EDGE_PICTURE_PX: Final = 256
+_EDGE_PICTURE_PX: Final = 128
 _EDGE_GAIN: Final = 2
 
 
