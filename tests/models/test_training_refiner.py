@@ -99,6 +99,21 @@ def test_composites_are_more_examples_of_the_same_people(
         assert (photo.sample.srgb[none] != composite.sample.srgb[none]).any(axis=-1).mean() > 0.5
 
 
+def test_examples_of_a_folder_are_those_of_the_run_that_wrote_it(
+    small: Configuration, people: Data, tmp_path: Path
+) -> None:
+    first, again = (
+        read_examples(people.train[:2], small.weights_folder, composites_share=1, folder=tmp_path)
+        for _ in range(2)
+    )
+
+    assert len(list(tmp_path.iterdir())) == 4
+    for example, kept in zip(first, again, strict=True):
+        assert (example.sample.srgb == kept.sample.srgb).all()
+        assert (example.sample.people == kept.sample.people).all()
+        assert (example.sample.target == kept.sample.target).all()
+
+
 def test_exported_network_is_small_and_takes_batches_of_any_shape(
     trained: Network, people: Data, tmp_path: Path
 ) -> None:

@@ -125,6 +125,28 @@ def test_pairs_are_split_as_for_portraits(tmp_path: Path) -> None:
     assert not set(data.train) & set(data.checked)
 
 
+def test_gap_between_people_is_background_in_the_target_though_modnet_fills_it() -> None:
+    mask, portrait = (np.zeros((100, 100), np.uint8) for _ in range(2))
+    mask[20:80, 20:80] = 255
+    mask[40:50, 45:55] = 0
+    portrait[22:80, 20:80] = 255
+
+    target = batches.draw_target(mask, portrait)
+
+    assert not target[43:47, 48:52].any()
+    assert target[20, 30:70].max() < 255
+
+
+def test_left_out_source_only_validates(tmp_path: Path) -> None:
+    folder = drawn_people.folder(tmp_path, 20)
+    usual = refiner.read_folder(folder, refiner.Configuration())
+
+    data = refiner.read_folder(folder, refiner.Configuration(left_out="drawn"))
+
+    assert not data.train
+    assert set(data.checked) == {*usual.train, *usual.checked}
+
+
 def test_sources_have_weights() -> None:
     configuration = refiner.Configuration(source_weights="a=2")
 

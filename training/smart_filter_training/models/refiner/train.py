@@ -83,8 +83,10 @@ class Configuration:
     smallest_px, largest_px: crops have about as many pixels as squares of these sides.
     source_weights: how often photos of a source are drawn, `name=number` separated by commas; 1 for
         other sources.
+    left_out: sources that only validate, separated by commas.
     composites_share: the share of photos whose people are also put in front of another background.
     weights: the weights folder of the product, "" for the usual one.
+    examples: a folder that keeps what the product's networks see in the photos, "" for none.
     """
 
     seed: int = 0
@@ -94,10 +96,12 @@ class Configuration:
     weight_decay: float = 1e-4
     smallest_px: int = 216
     largest_px: int = 288
-    source_weights: str = "ccp=2.2,coco=4,foo=1.6,pic=0.45,vik=1.6,voc=4"
+    source_weights: str = "ccp=2.2,coc=4,foo=1.6,pic=0.45,vik=1.6,voc=4"
+    left_out: str = ""
     composites_share: float = 0.4
     validation_share: float = 0.2
     weights: str = ""
+    examples: str = ""
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot train.  Raises SetupFailed naming the first."""
@@ -124,17 +128,21 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Data:
-    """Pairs to train on and to validate on.  digest: SHA-256 of names, photos and masks."""
+    """Pairs to train on and to validate on.
+
+    digest: SHA-256 of names, photos and masks.  weights, examples: as in Configuration.
+    """
 
     train: tuple[Pair, ...]
     checked: tuple[Pair, ...]
     digest: str
     weights: Path
+    examples: Path | None = None
 
     @cached_property
     def validation(self) -> list[Example]:
         """The examples to validate on."""
-        return batches.read_examples(self.checked, self.weights)
+        return batches.read_examples(self.checked, self.weights, folder=self.examples)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +181,18 @@ def read_folder(folder: Path, configuration: Configuration) -> Data:
     pairs = unet.read_folder(
         folder, unet.Configuration(validation_share=configuration.validation_share)
     )
-    weights = configuration.weights_folder
-    return Data(pairs.train.pairs, pairs.validation.pairs, pairs.digest, weights)
+    left_out = {source for source in configuration.left_out.split(",") if source}
+    train, moved = (
+        tuple(pair for pair in pairs.train.pairs if (pair.source in left_out) is is_out)
+        for is_out in (False, True)
+    )
+    return Data(
+        train,
+        (*pairs.validation.pairs, *moved),
+        pairs.digest,
+        configuration.weights_folder,
+        Path(configuration.examples) if configuration.examples else None,
+    )
 
 
 def check_data(folder: Path, configuration: Configuration) -> Iterator[Finding]:
@@ -207,7 +225,10 @@ def train(data: Data, configuration: Configuration, record: RunRecord) -> Networ
         averaged=AVERAGED,
     )
     examples = batches.read_examples(
-        data.train, data.weights, composites_share=configuration.composites_share
+        data.train,
+        data.weights,
+        composites_share=configuration.composites_share,
+        folder=data.examples,
     )
     crops = Batches(
         examples,
@@ -320,7 +341,9 @@ def export(network: Network, data: Data, folder: Path) -> Exported:
     unchecked = folder / f"{CARD.file}.part"
     samples = [
         example.sample
-        for example in batches.read_examples(data.train[:_MAX_CALIBRATED], data.weights)
+        for example in batches.read_examples(
+            data.train[:_MAX_CALIBRATED], data.weights, folder=data.examples
+        )
     ]
     whole = slice(None), slice(None)
     inputs = [_to_inputs(sample, find_people(sample.people) or whole) for sample in samples]
