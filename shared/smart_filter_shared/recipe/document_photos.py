@@ -127,6 +127,11 @@ class DocumentPhoto:
             if applies:
                 raise ValueError(fault)
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether the row was removed after a job asked for it."""
+        return self.name not in document_photos()
+
     def fit_pixels(self, px_per_mm: float) -> tuple[int, int]:
         """Return width and height of the file that is nearest to a resolution."""
         least, most = self.heights
@@ -178,6 +183,12 @@ def find_document(name: str) -> DocumentPhoto:
             f"{quote_value(name)} is not one of {', '.join(rows)}{did_you_mean(name, rows)}"
         )
     return rows[name]
+
+
+def find_stored_document(name: str) -> DocumentPhoto:
+    """Return the row of a stored name; one without a meaning, `is_gone`, where it was removed."""
+    row = document_photos().get(_check_name(name))
+    return row or DocumentPhoto(name, (35, 45), (531, 531), (32, 34), ("#ffffff",), name=name)
 
 
 def _read_rows(text: str) -> dict[str, DocumentPhoto]:

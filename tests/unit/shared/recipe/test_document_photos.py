@@ -8,6 +8,7 @@ import pytest
 from smart_filter_shared.errors import Contradiction, InvalidRecipe, SetupFailed
 from smart_filter_shared.recipe import Format
 from smart_filter_shared.recipe.document_photos import OWN_ROWS, document_photos
+from smart_filter_shared.recipe.fields import from_json
 from smart_filter_tests.recipes import error_fields, parse_fields
 
 PAGE = (Path(__file__).parents[4] / "docs/documents.md").read_text("utf-8")
@@ -90,6 +91,19 @@ def test_document_sets_the_frame_alone(fields: dict[str, str], at_fault: list[st
 def test_unknown_document_is_refused_with_the_nearest() -> None:
     with pytest.raises(InvalidRecipe, match="did you mean schengen"):
         parse_fields(document="shengen")
+
+
+def test_stored_recipe_is_read_without_its_row(own_rows: Path) -> None:
+    own_rows.write_text(CLUB)
+    stored = parse_fields(document="club", require="pass").as_json()
+    own_rows.write_text("")
+    document_photos.cache_clear()
+
+    recipe = from_json(stored, seed=1, metadata={})
+
+    assert recipe.as_json() == stored
+    assert recipe.framing.document is not None
+    assert recipe.framing.document.is_gone
 
 
 def test_operator_adds_a_row(own_rows: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from smart_filter_shared.errors import NoMask, PhotoTooSmall
+from smart_filter_shared.errors import DocumentRefused, NoMask, PhotoTooSmall
 from smart_filter_shared.feedback.face_changes import FaceChanges
 from smart_filter_shared.pipeline import CUTOUT_OUTPUTS, PICTURE_OUTPUTS
 from smart_filter_shared.recipe import BackgroundKind, Edge, Length, Mask, Output, Recipe
@@ -244,6 +244,8 @@ def _find_portrait(
     whole: the people, after strokes, a region and transparency; from_model: the people before.
     """
     framing_, prepared = inputs.recipe.framing, inputs.prepared
+    if framing_.document is not None and framing_.document.is_gone:
+        raise DocumentRefused(f"the document {framing_.document.name} was removed: choose another")
     if framing_.document is None or inputs.faces is None or inputs.smiles is None:
         return None
     matte, is_changed = None, False

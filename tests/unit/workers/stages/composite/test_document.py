@@ -174,6 +174,15 @@ def test_fault_is_found_by_its_check(
     assert found.remedy
 
 
+def test_job_whose_document_was_removed_is_refused() -> None:
+    inputs = a_job()
+    document = replace(ROWS["us"], name="club")
+    framing = replace(inputs.recipe.framing, document=document)
+
+    with pytest.raises(DocumentRefused, match="club was removed"):
+        composite(replace(inputs, recipe=replace(inputs.recipe, framing=framing)))
+
+
 def test_stroke_that_paints_the_background_is_named() -> None:
     paints = Stroke(((560, 150),), width=60, keep=True)
 
