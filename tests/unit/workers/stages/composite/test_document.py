@@ -142,7 +142,7 @@ def verdicts(made: CompositeResult) -> Mapping[str, CheckVerdict]:
         ({"head": replace(HEAD, yaw=25.0)}, "yaw", CheckVerdict.FAIL),
         ({"head": replace(HEAD, pitch=-25.0)}, "pitch", CheckVerdict.FAIL),
         ({"head": replace(HEAD, mouth_open=0.2)}, "mouth", CheckVerdict.FAIL),
-        ({"head": None}, "head_height", CheckVerdict.UNSURE),
+        ({"head": None}, "head_height", CheckVerdict.FAIL),
         ({"eyes": Eyes(left_open=True, right_open=None)}, "eyes", CheckVerdict.UNSURE),
         ({"eyes": Eyes(left_open=False, right_open=True)}, "eyes", CheckVerdict.FAIL),
         ({"level": SmileLevel.HUGE}, "mouth", CheckVerdict.FAIL),
@@ -157,6 +157,7 @@ def verdicts(made: CompositeResult) -> Mapping[str, CheckVerdict]:
         ({"hole": 80}, "head_inside", CheckVerdict.FAIL),
         ({"document": "china"}, "file_size", CheckVerdict.FAIL),
         ({"other_x": 10}, "one_face", CheckVerdict.UNSURE),
+        ({"other_x": -900}, "one_face", CheckVerdict.UNSURE),
         ({"lit": 0.25, "light": 0.1}, "exposure", CheckVerdict.UNSURE),
         ({"enlarged": 2}, "detail", CheckVerdict.FAIL),
     ],
@@ -196,8 +197,10 @@ def test_black_and_white_photo_fails_and_headwear_is_asked() -> None:
     assert (checks["color"], checks["headwear"]) == (CheckVerdict.FAIL, CheckVerdict.ASK)
 
 
-def test_file_is_not_blamed_where_no_face_is_seen() -> None:
-    assert "file_size" not in verdicts(portrait("china", head=None))
+def test_file_and_background_are_not_blamed_where_no_face_is_seen() -> None:
+    checks = verdicts(portrait("china", head=None))
+
+    assert not {"file_size", "background"} & checks.keys()
 
 
 def test_smile_is_allowed_on_a_badge() -> None:

@@ -58,8 +58,10 @@ UPRIGHT: Final = 0.5
 HEAD_ERROR: Final = 0.031
 # Mean luma of the face, from which it may be too dark.
 DARK_FACE: Final = 0.25
-# Distance from the face to another that may reach into the picture, in widths of the face.
+# Distance from the face to another that may reach into the picture, in widths of the face; and the
+# share of its area from which another may be the person who is meant.
 _NEAR: Final = 2.0
+_AS_LARGE: Final = 0.25
 # The fine detail of a sharp face by its coarse one: of 53 training portraits two have less, and of
 # the same enlarged twice before, nine of ten.
 CRISP: Final = 0.17
@@ -72,6 +74,7 @@ GRAY_FACE: Final = 4.0
 # A smaller face shows nothing to measure; its enlarging fails.
 _LEAST_FACE_PX: Final = 16
 _TOLERANCE_MM: Final = 0.05
+_FACE_THE_CAMERA: Final = "Face the camera, with nothing before the face."
 # What to do about each check that does not pass.
 _REMEDIES: Final = {
     **dict.fromkeys(("head_height", "eye_line", "room_above"), "Measure it in the print."),
@@ -101,15 +104,15 @@ _REMEDIES: Final = {
 class Portrait:
     """The person of a document's photo: the one with the largest face of those who are kept.
 
-    faces: of all who are kept; near: of others who stand close.  span: None if the points of the
-    face were not found.
+    faces: of all who are kept; others: of further people who stand close or are about as large.
+    span: None if the points of the face were not found.
     is_changed: whether strokes or transparency changed the outline.
     require: what the checks must say.
     """
 
     document: DocumentPhoto
     faces: Sequence[Face] = ()
-    near: Sequence[Face] = ()
+    others: Sequence[Face] = ()
     face: Face | None = None
     span: head_frame.HeadSpan | None = None
     head: Head | None = None
@@ -140,15 +143,16 @@ class Portrait:
         """
         skin = None if self.face is None else measure_skin(photo_srgb, self.face)
         checks = [
-            _check_faces(self.faces, self.near),
+            _check_faces(self.faces, self.others),
             *_check_places(self, frame),
             *_check_shoulders(self.span, frame, photo_srgb, matte),
             *_check_pose(self, skin),
             *_check_light(self, skin, photo_srgb, frame),
-            *_check_background(self.document, picture, matte),
             *_ask(self.document),
-            *(() if self.span is None else _check_file(self.document, file)),
         ]
+        if self.span is not None:
+            checks += _check_background(self.document, picture, matte)
+            checks += _check_file(self.document, file)
         verdict = _worst(*(each.verdict for each in checks))
         report = DocumentReport(self.document.name, self.document.title, verdict, tuple(checks))
         if self.require == Require.PASS and verdict != PASS:
@@ -182,16 +186,13 @@ def find_portrait(
         return Portrait(document, require=require)
     number, face = max(kept.items(), key=lambda item: item[1].box[2])
     head = smiles.qualities[number].head if smiles.qualities else None
-    x, y, width, _ = face.box
     return Portrait(
         document,
         tuple(kept.values()),
-        near=tuple(
+        others=tuple(
             other
             for index, other in enumerate(faces)
-            if index not in kept
-            and other.box[2] >= MIN_FACE_SHARE * width
-            and max(abs(other.box[0] - x), abs(other.box[1] - y)) < _NEAR * width
+            if index not in kept and _may_be_meant(other, face)
         ),
         face=face,
         span=None
@@ -203,6 +204,13 @@ def find_portrait(
         is_changed=is_changed,
         require=require,
     )
+
+
+def _may_be_meant(other: Face, face: Face) -> bool:
+    x, y, width, height = face.box
+    distance = max(abs(other.box[0] - x), abs(other.box[1] - y))
+    is_near = other.box[2] >= MIN_FACE_SHARE * width and distance < _NEAR * width
+    return is_near or other.box[2] * other.box[3] >= _AS_LARGE * width * height
 
 
 def _grade(value: float | None, limits: tuple[float, float]) -> CheckVerdict:
@@ -230,12 +238,12 @@ def _measure(name: str, value: float | None) -> DocumentCheck:
     return _make(name, _grade(value, (least, most)), measured, f"at most {words.format(least)}")
 
 
-def _check_faces(faces: Sequence[Face], near: Sequence[Face]) -> DocumentCheck:
+def _check_faces(faces: Sequence[Face], others: Sequence[Face]) -> DocumentCheck:
     widest = max((face.box[2] for face in faces), default=0.0)
     count = sum(face.box[2] >= MIN_FACE_SHARE * widest for face in faces)
-    remedy = "Be alone in the photo." if count else "Face the camera, with nothing before the face."
-    verdict = FAIL if count != 1 else UNSURE if near else PASS
-    measured = f"{count}, and {len(near)} close by" if near else str(count)
+    remedy = "Be alone in the photo." if count else _FACE_THE_CAMERA
+    verdict = FAIL if count != 1 else UNSURE if others else PASS
+    measured = f"{count} of {count + len(others)}: which person?" if others else str(count)
     return _make("one_face", verdict, measured, "1", remedy)
 
 
@@ -243,7 +251,7 @@ def _check_places(seen: Portrait, frame: Frame) -> Iterator[DocumentCheck]:
     """Yield the checks of the head's size and place on the picture."""
     document, span = seen.document, seen.span
     if span is None:
-        yield _make("head_height", UNSURE, None, _span(document.head), "Face the camera.")
+        yield _make("head_height", FAIL, "no head to place", _span(document.head), _FACE_THE_CAMERA)
         return
     per_mm = frame.height / document.size[1]
     top, chin, eyes, hair = (
