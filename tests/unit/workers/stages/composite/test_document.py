@@ -207,6 +207,17 @@ def test_smile_is_allowed_on_a_badge() -> None:
     assert "mouth" not in verdicts(portrait("badge", level=SmileLevel.HUGE))
 
 
+def test_person_measures_the_crown_under_hair() -> None:
+    made = portrait(stroke=Stroke(((550, 220),), width=160, keep=True))
+    assert made.document_report is not None
+    height = next(each for each in made.document_report.checks if each.name == "head_height")
+
+    assert height.verdict == CheckVerdict.ASK
+    assert height.measured == "31.5 mm ± 1.0 by proportion, the hair hides the crown"
+    assert height.remedy is not None
+    assert height.remedy.endswith("from the chin to the skull's top under the hair: 31.5 to 36 mm.")
+
+
 def test_required_pass_fails_with_the_checks_and_the_report() -> None:
     closed = Eyes(left_open=False, right_open=False)
 

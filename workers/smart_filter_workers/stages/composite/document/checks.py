@@ -75,6 +75,9 @@ GRAY_FACE: Final = 4.0
 _LEAST_FACE_PX: Final = 16
 _TOLERANCE_MM: Final = 0.05
 _FACE_THE_CAMERA: Final = "Face the camera, with nothing before the face."
+# A person sees where the skull is under the hair: from where to measure, and what is asked.
+_HIDDEN_CROWN: Final = "Measure in the print from {} to the skull's top under the hair: {}."
+_CROWN_FROM: Final = {"head_height": "the chin", "room_above": "the upper border"}
 # What to do about each check that does not pass.
 _REMEDIES: Final = {
     **dict.fromkeys(("head_height", "eye_line", "room_above"), "Measure it in the print."),
@@ -270,10 +273,10 @@ def _check_places(seen: Portrait, frame: Frame) -> Iterator[DocumentCheck]:
         less = 0.0 if name == "eye_line" else error
         inside = min(value - limits[0], limits[1] - value) + _TOLERANCE_MM
         verdict = FAIL if inside + less < 0 else UNSURE if inside < less else PASS
-        measured, remedy = f"{value:.1f} mm", None
-        if is_hidden and name != "eye_line" and verdict == PASS:
-            verdict, measured = UNSURE, f"{measured} by proportion, the hair hides the crown"
-            remedy = "Measure the head without its hair, or flatten the hair."
+        measured, remedy = f"{value:.1f} mm" + (f" ± {less:.1f}" if less else ""), None
+        if is_hidden and name != "eye_line" and verdict != FAIL:
+            verdict, measured = ASK, f"{measured} by proportion, the hair hides the crown"
+            remedy = _HIDDEN_CROWN.format(_CROWN_FROM[name], _span(limits))
         yield _make(name, verdict, measured, _span(limits), remedy)
     if document.width is not None and seen.face is not None:
         wide = seen.face.box[2] * frame.scale / per_mm
