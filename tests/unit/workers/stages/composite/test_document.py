@@ -282,6 +282,10 @@ def test_sheet_is_an_output() -> None:
         ("brow", "90 65 55", "is_uneven"),
         ("lips", "120 160 200", "hides_mouth"),
         ("lips", "200 150 130", "hides_mouth"),
+        ("chin", "150 190 215", "hides_mouth"),
+        ("chin", "215 215 215", "hides_mouth"),
+        ("chin", "30 30 30", "hides_mouth"),
+        ("eyes", "60 45 70", "hides_eyes"),
         ("", "120 150 80", "is_tinted"),
     ],
 )
@@ -290,8 +294,14 @@ def test_face_shows_its_skin(part: str, color: str, found: str) -> None:
     srgb = np.full((700, 1100, 3), (200, 150, 130), np.uint8)
     (_, eyes), (_, mouth) = face.landmarks[0], face.landmarks[3]
     srgb[int(mouth) - 4 : int(mouth) + 4] = 130, 80, 80
-    rows = {"brow": slice(int(eyes)), "lips": slice(int(mouth) - 30, None)}
-    srgb[rows.get(part, slice(int(mouth) - 30))] = color.split()
+    srgb[int(eyes) - 2 : int(eyes) + 8] = 40, 30, 25
+    rows = {
+        "brow": slice(int(eyes) - 2),
+        "eyes": slice(int(eyes) - 30, int(eyes) + 30),
+        "lips": slice(int(mouth) - 30, None),
+        "chin": slice(int(mouth) + 8, None),
+    }
+    srgb[rows.get(part, slice(int(eyes) + 10, int(mouth) - 30))] = color.split()
 
     skin = asdict(measure_skin(srgb, face))
     skin = {"is_uneven": skin.pop("darker") > LIMITS["even_light"][0], **skin}

@@ -331,7 +331,7 @@ def _check_pose(seen: Portrait, skin: Skin | None) -> Iterator[DocumentCheck]:
     verdict, measured = UNSURE, "not seen"
     if False in states:
         verdict, measured = FAIL, "closed"
-    elif states == (True, True):
+    elif states == (True, True) and skin is not None and not skin.hides_eyes:
         verdict, measured = PASS, "open"
     yield _make("eyes", verdict, measured, "open")
     is_hidden, smile = skin is not None and skin.hides_mouth, seen.smile

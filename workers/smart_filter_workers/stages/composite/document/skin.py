@@ -19,6 +19,15 @@ _PART: Final = 0.3  # their side, in distances of the eyes
 _HALVES: Final = (-0.2, 0.2)
 _HALF: Final = (0.25, 0.3)
 _FLAT: Final = 6.0
+# The lower lip and the chin: place as above, width and height in distances of the eyes. What covers
+# them has less chroma than this share of the cheeks', or half of it where it is lighter: so have
+# two of 59 portraits, whose mouths are open, and 52 or 53 with a mask painted on.
+_LOWER: Final = ((0.0, 1.17, (0.3, 0.12)), (0.0, 1.45, (0.3, 0.3)))
+_PALE: Final = (0.4, 0.5)
+# The part that an open eye fills, in distances of the eyes, and the deviation of lightness in it:
+# 4.96 and more in open eyes of these portraits; dark glasses are flat.
+_EYE: Final = (0.42, 0.22)
+_FLAT_EYE: Final = 4.0
 # Hues of skin and lips in CIELAB, in degrees; and the chroma from which a color has a hue. All of
 # 60 portraits of benchmarks.documents but one are within, in the light that they were taken in.
 _HUES: Final = (-20.0, 95.0)
@@ -31,12 +40,14 @@ class Skin:
 
     darker: how much darker the second darkest part of the face is than the lightest, as a share of
     its lightness; the darkest may be hair.
-    is_tinted: the cheeks have no skin's color.  hides_mouth: half the lips has none, or is flat.
+    is_tinted: the cheeks have no skin's color.  hides_mouth: half the lips has none, or is flat, or
+    something covers the lower lip or the chin.  hides_eyes: one is flat, as behind dark glasses.
     """
 
     darker: float
     is_tinted: bool
     hides_mouth: bool
+    hides_eyes: bool
 
 
 def measure_skin(photo_srgb: Srgb8, face: Face) -> Skin:
@@ -61,8 +72,25 @@ def measure_skin(photo_srgb: Srgb8, face: Face) -> Skin:
             not _is_skin(half.mean(axis=(0, 1))) or np.ptp(half[..., 0].mean(axis=1)) < _FLAT
             for half in halves
             if len(half) >= size[1]  # the photo has all of it
+        )
+        or any(
+            _is_cover(_cut_lab(photo_srgb, eyes + aside * across + below * down, size), cheeks)
+            for aside, below, size in ((x, y, apart * np.array(side)) for x, y, side in _LOWER)
+        ),
+        hides_eyes=any(
+            _cut_lab(photo_srgb, eye, apart * np.array(_EYE))[..., 0].std() < _FLAT_EYE
+            for eye in (right_eye, left_eye)
         ),
     )
+
+
+def _is_cover(part: Floats, cheeks: Floats) -> bool:
+    """Return whether a part has another color than the skin of the cheeks; gray skin has none."""
+    color, chroma = part.mean(axis=(0, 1)), float(np.hypot(*cheeks[1:]))
+    if chroma < _LEAST_CHROMA or color[0] < 1:  # the photo has none of it
+        return False
+    share = _PALE[int(color[0] > cheeks[0])]
+    return not _is_skin(color) or float(np.hypot(*color[1:])) < share * chroma
 
 
 def _is_skin(lab: Floats) -> bool:
