@@ -80,6 +80,7 @@ def portrait(
     noise: float = 0.0,
     alpha: int = 0,
     enlarged: int = 1,
+    heights: tuple[int, int] = (531, 1063),
     **recipe: str,
 ) -> CompositeResult:
     """Composite a drawn portrait.  light: right of the lit share of the face, as a share of it.
@@ -87,6 +88,7 @@ def portrait(
     y: of the face.  other_x: of another's face, who is not kept.  bar, alpha: rows that are white,
     and transparent.  slant: of their edge, in degrees; a model goes on with the head there.
     hole: the diameter of a transparent one in the face.  enlarged: how many times before.
+    heights: of the document `schengen`.
     """
     face = a_face(x=420, y=y, width=260)
     others = () if other_x is None else (a_face(x=other_x, y=y, width=200),)
@@ -111,6 +113,10 @@ def portrait(
     inputs = a_job("color:#e6e6e6")
     size = {"width": srgb.shape[1], "height": srgb.shape[0]}
     asked = parse_fields(document=document, **{"outputs": "image", **recipe})
+    row = asked.framing.document
+    if document == "schengen" and row is not None:
+        row = replace(row, heights=heights)
+        asked = replace(asked, framing=replace(asked.framing, document=row))
     return composite(
         replace(
             inputs,
@@ -160,6 +166,7 @@ def verdicts(made: CompositeResult) -> Mapping[str, CheckVerdict]:
         ({"other_x": -900}, "one_face", CheckVerdict.UNSURE),
         ({"lit": 0.25, "light": 0.1}, "exposure", CheckVerdict.UNSURE),
         ({"enlarged": 2}, "detail", CheckVerdict.FAIL),
+        ({"enlarged": 4, "heights": (100, 1200)}, "detail", CheckVerdict.FAIL),
     ],
 )
 def test_fault_is_found_by_its_check(

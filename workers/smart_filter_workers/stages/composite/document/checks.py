@@ -368,8 +368,7 @@ def _check_light(
     enlarged = frame.scale * max(1.0, face.box[2] / FACE_PX)
     edges = None if measured.blur_px is None else measured.blur_px * enlarged
     yield _measure("sharpness", edges)
-    scale = frame.scale * seen.document.heights[0] / frame.height
-    yield _measure("detail", _measure_softness(gray, scale))
+    yield _measure("detail", _measure_softness(gray, frame.scale))
     yield _measure("compression", measure_blocks(gray))
     if not seen.document.gray and float(np.ptp(skin, axis=2).mean()) < GRAY_FACE:
         yield _make("color", FAIL, "black and white", "in color")
@@ -380,7 +379,7 @@ def _check_light(
 def _measure_softness(gray: Bytes, scale: float) -> float:
     """Return how much less fine detail a face has than one in a sharp photo.
 
-    gray: (h, w) uint8; scale: of the smallest file that is allowed.  A photo that was enlarged
+    gray: (h, w) uint8; scale: of the file.  A photo that was enlarged
     twice or more lacks detail also at half its size, where noise and blocks do not hide it.
     """
     # Shrinking by halves keeps the detail, others blur it.
