@@ -1,5 +1,6 @@
 """Documents are rows of data: ours, the operator's, and the table of the page."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,6 +77,7 @@ def test_matte_without_persons_is_enough_for_a_document(cut: dict[str, str]) -> 
     ("fields", "at_fault"),
     [
         ({"document": "us", "size": "600x600"}, ["/size", "/document"]),
+        ({"document": "us", "format": "webp"}, ["/format", "/document"]),
         ({"require": "pass"}, ["/require", "/document"]),
         ({"outputs": "sheet"}, ["/outputs", "/document"]),
         ({"document": "us", "outputs": "cutout"}, ["/document", "/outputs"]),
@@ -116,6 +118,23 @@ def test_operator_adds_a_row(own_rows: Path) -> None:
     assert "us" in document_photos()
 
 
+def test_file_of_another_program_may_begin_with_a_byte_order_mark(own_rows: Path) -> None:
+    own_rows.write_text(CLUB, "utf-8-sig")
+
+    assert "club" in document_photos()
+
+
+def test_what_is_no_readable_file_is_refused(own_rows: Path) -> None:
+    os.mkfifo(own_rows)
+    with pytest.raises(SetupFailed, match="no regular file"):
+        document_photos()
+    own_rows.unlink()
+
+    own_rows.write_text("#" * 1_000_001)
+    with pytest.raises(SetupFailed, match="more than 1000000 bytes"):
+        document_photos()
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [
@@ -130,6 +149,11 @@ def test_operator_adds_a_row(own_rows: Path) -> None:
         ("width = [5, 7]", "'club': no head has such a width"),
         ("ratio = 5\nbytes = [0, 60_000]", "'club': ratio asks for more bytes than bytes allows"),
         ("source = 'javascript:alert(1)'", r"'club.source': .* should match pattern '\^https"),
+        ("bytes = [900_000, 1_000_000]", "bytes asks for more than the pixels hold"),
+        ("backgrounds = ['lab(60% 120 0)']", "a color is outside sRGB"),
+        ("title = ' '", "a title has letters"),
+        ("title = 'Club\u200b'", "no invisible characters"),
+        ("eyes = [25, 27]", "the head does not fit to its eyes"),
         ("[none]", "and is not none"),
         ("club = 3", "'club.club': is not a field"),
         ("[club", "cannot be read"),

@@ -99,7 +99,7 @@ _REMEDIES: Final = {
     "color": "Take the photo in color, in daylight, with nothing before the face.",
     "outline": "Look whether it is the person's.",
     "headwear": "Look whether the head is bare.",
-    "file_size": "Leave `max_bytes` and `format` out, or send a photo with more detail.",
+    "file_size": "Leave `max_bytes` and `format` out.",
 }
 
 
@@ -432,7 +432,8 @@ def _check_file(document: DocumentPhoto, file: EncodedFile | None) -> Iterator[D
     least = document.least_bytes(file.width, file.height)
     verdict = PASS if low <= file.height <= high and least <= size <= most else FAIL
     limit = f"{low} to {high} px" + (f", {least:,} to {most:,} bytes" if document.bytes else "")
-    yield _make("file_size", verdict, f"{file.height} px high, {size:,} bytes", limit)
+    remedy = None if size >= least or file.height < low else "Send a larger photo with more detail."
+    yield _make("file_size", verdict, f"{file.height} px high, {size:,} bytes", limit, remedy)
 
 
 def _span(limits: tuple[float, float]) -> str:
