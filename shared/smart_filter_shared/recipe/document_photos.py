@@ -56,12 +56,6 @@ def _check_name(name: str) -> str:
     return name
 
 
-def _check_title(title: str) -> str:
-    if not title.isprintable() or not any(map(str.isalnum, title)):
-        raise ValueError("a title has letters, and no invisible characters")
-    return title
-
-
 _Side = Annotated[float, Field(gt=0, le=_MAX_PRINT_MM)]
 _Length = Annotated[float, Field(ge=0, le=_MAX_PRINT_MM)]
 _Span = Annotated[tuple[_Length, _Length], AfterValidator(_check_order)]
@@ -70,7 +64,8 @@ _Least = Annotated[int, Field(ge=0)]
 _Most = Annotated[int, Field(ge=MAX_BYTES_LOWER_BOUND, le=MAX_BYTES_UPPER_BOUND)]
 _Bytes = Annotated[tuple[_Least, _Most], AfterValidator(_check_order)]
 _Name = Annotated[str, AfterValidator(_check_name)]
-_Title = Annotated[str, Field(max_length=80), AfterValidator(_check_title)]
+# Letters, and no invisible characters.
+_Title = Annotated[str, Field(max_length=80, pattern=r"^\P{C}*\w\P{C}*$")]
 
 
 @with_config(ConfigDict(extra="forbid"))

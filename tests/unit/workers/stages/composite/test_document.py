@@ -80,6 +80,7 @@ def portrait(
     noise: float = 0.0,
     alpha: int = 0,
     enlarged: int = 1,
+    needs_review: bool = False,
     heights: tuple[int, int] = (531, 1063),
     **recipe: str,
 ) -> CompositeResult:
@@ -88,7 +89,7 @@ def portrait(
     y: of the face.  other_x: of another's face, who is not kept.  bar, alpha: rows that are white,
     and transparent.  slant: of their edge, in degrees; a model goes on with the head there.
     hole: the diameter of a transparent one in the face.  enlarged: how many times before.
-    heights: of the document `schengen`.
+    needs_review: whether the models disagree.  heights: of the document `schengen`.
     """
     face = a_face(x=420, y=y, width=260)
     others = () if other_x is None else (a_face(x=other_x, y=y, width=200),)
@@ -122,7 +123,11 @@ def portrait(
             inputs,
             photo=replace(inputs.photo, srgb=srgb, alpha=opaque if alpha or hole > 1 else None),
             prepared=PreparedPhoto(**size, format="jpg", proxy_srgb=srgb),
-            segmented=Segmentation(matte=matte, coverage=float((matte > 127).mean())),
+            segmented=Segmentation(
+                matte=matte,
+                coverage=float((matte > 127).mean()),
+                needs_review=needs_review,
+            ),
             faces=Faces((face, *others)),
             smiles=Smiles(
                 (Smile(level, 0.0),) * (1 + len(others)),
@@ -195,6 +200,13 @@ def test_stroke_that_paints_the_background_is_named() -> None:
     paints = Stroke(((560, 150),), width=60, keep=True)
 
     assert verdicts(portrait(stroke=paints))["outline"] == CheckVerdict.UNSURE
+
+
+@pytest.mark.parametrize(("background", "is_shown"), [("color:#ffffff", True), ("keep", False)])
+def test_disputed_cut_out_is_unsure_where_it_shows(background: str, *, is_shown: bool) -> None:
+    checks = verdicts(portrait(needs_review=True, background=background))
+
+    assert ("outline" in checks) == is_shown
 
 
 def test_black_and_white_photo_fails_and_headwear_is_asked() -> None:

@@ -97,7 +97,7 @@ _REMEDIES: Final = {
     "detail": "Send the camera's own file, neither enlarged, smoothed nor of a screen.",
     "compression": "Send the camera's own file, not one from a messenger.",
     "color": "Take the photo in color, in daylight, with nothing before the face.",
-    "outline": "Look whether it is the person's.",
+    "outline": "Look whether it is the person's, with nothing left of the background.",
     "headwear": "Look whether the head is bare.",
     "file_size": "Leave `max_bytes` and `format` out.",
 }
@@ -109,8 +109,7 @@ class Portrait:
 
     faces: of all who are kept; others: of further people who stand close or are about as large.
     span: None if the points of the face were not found.
-    is_changed: whether strokes or transparency changed the outline.
-    require: what the checks must say.
+    doubt: what is in doubt about the outline, if anything.
     """
 
     document: DocumentPhoto
@@ -121,8 +120,7 @@ class Portrait:
     head: Head | None = None
     eyes: Eyes | None = None
     smile: Smile | None = None
-    is_changed: bool = False
-    require: Require = Require.NONE
+    doubt: str = ""
 
     def frame(self) -> Frame | None:
         """Return the placement of the photo; None if the head's place is not known."""
@@ -136,12 +134,14 @@ class Portrait:
         photo_srgb: Srgb8,
         frame: Frame,
         matte: Matte8 | None,
+        require: Require,
     ) -> DocumentReport:
         """Return the report on a picture.
 
         picture: (H, W, 3) uint8, or (H, W, 4) with transparency; file: the same, if asked for.
         photo_srgb: (h, w, 3) uint8; frame: where it is on the picture.
         matte: (H, W) uint8, the people in the picture; None where it was not made.
+        require: what the checks must say.
         Raises DocumentRefused when a pass is required, and it is none.
         """
         skin = None if self.face is None else measure_skin(photo_srgb, self.face)
@@ -158,7 +158,7 @@ class Portrait:
             checks += _check_file(self.document, file)
         verdict = _worst(*(each.verdict for each in checks))
         report = DocumentReport(self.document.name, self.document.title, verdict, tuple(checks))
-        if self.require == Require.PASS and verdict != PASS:
+        if require == Require.PASS and verdict != PASS:
             names = ", ".join(each.name for each in checks if each.verdict in {FAIL, UNSURE})
             raise DocumentRefused(f"{report.title}: these checks do not pass: {names}", report)
         return report
@@ -170,14 +170,13 @@ def find_portrait(
     smiles: Smiles,
     *,
     matte: Matte8 | None,
-    is_changed: bool,
+    doubt: str,
     proxy_srgb: Srgb8,
     photo_width: int,
-    require: Require,
 ) -> Portrait:
     """Return the person of a photo.
 
-    matte: (h, w) uint8 of those who are kept, None: all.  is_changed: as in Portrait.
+    matte: (h, w) uint8 of those who are kept, None: all.  doubt: as in Portrait.
     proxy_srgb: (h, w, 3) uint8, the photo.
     """
     kept = {
@@ -186,7 +185,7 @@ def find_portrait(
         if matte is None or is_covered(face, matte, photo_width)
     }
     if not kept:
-        return Portrait(document, require=require)
+        return Portrait(document)
     number, face = max(kept.items(), key=lambda item: item[1].box[2])
     head = smiles.qualities[number].head if smiles.qualities else None
     return Portrait(
@@ -204,8 +203,7 @@ def find_portrait(
         head=head,
         eyes=smiles.eyes[number],
         smile=smiles.smiles[number],
-        is_changed=is_changed,
-        require=require,
+        doubt=doubt,
     )
 
 
@@ -291,8 +289,8 @@ def _check_places(seen: Portrait, frame: Frame) -> Iterator[DocumentCheck]:
     )
     head_is = {PASS: "whole", UNSURE: "near the border, straight or incomplete"}.get(verdict, "cut")
     yield _make("head_inside", verdict, head_is, "whole")
-    if seen.is_changed:
-        yield _make("outline", UNSURE, "changed by strokes or transparency", "unchanged")
+    if seen.doubt:
+        yield _make("outline", UNSURE, seen.doubt, "the person's, unchanged")
 
 
 def _check_shoulders(

@@ -19,10 +19,10 @@ _PART: Final = 0.3  # their side, in distances of the eyes
 _HALVES: Final = (-0.2, 0.2)
 _HALF: Final = (0.25, 0.3)
 _FLAT: Final = 6.0
-# The lower lip and the chin: place as above, width and height in distances of the eyes. What covers
-# them has less chroma than this share of the cheeks', or half of it where it is lighter: so have
+# The lower lip and the chin: below the mouth; width and height in distances of the eyes. A cover
+# has less chroma than this share of the cheeks', or half of it where it is lighter: so have
 # two of 59 portraits, whose mouths are open, and 52 or 53 with a mask painted on.
-_LOWER: Final = ((0.0, 1.17, (0.3, 0.12)), (0.0, 1.45, (0.3, 0.3)))
+_LOWER: Final = ((0.17, (0.3, 0.12)), (0.45, (0.3, 0.3)))
 _PALE: Final = (0.4, 0.5)
 # The part that an open eye fills, in distances of the eyes, and the deviation of lightness in it:
 # 4.96 and more in open eyes of these portraits; dark glasses are flat.
@@ -74,8 +74,8 @@ def measure_skin(photo_srgb: Srgb8, face: Face) -> Skin:
             if len(half) >= size[1]  # the photo has all of it
         )
         or any(
-            _is_cover(_cut_lab(photo_srgb, eyes + aside * across + below * down, size), cheeks)
-            for aside, below, size in ((x, y, apart * np.array(side)) for x, y, side in _LOWER)
+            _is_cover(_cut_lab(photo_srgb, mouth + below * down, apart * np.array(sides)), cheeks)
+            for below, sides in _LOWER
         ),
         hides_eyes=any(
             _cut_lab(photo_srgb, eye, apart * np.array(_EYE))[..., 0].std() < _FLAT_EYE
