@@ -70,7 +70,11 @@ function Line(props) {
     ${isLong
       ? html`<textarea class="textarea" rows="2" ...${common} />`
       : html`<input class="input" spellcheck="false" autocapitalize="off" autocomplete="off"
-          inputmode=${schema.type === "string" ? undefined : "decimal"} ...${common} />`}
+          inputmode=${schema.type === "string" ? undefined : "decimal"}
+          list=${schema.examples && `${id}-names`} ...${common} />`}
+    ${schema.examples && html`<datalist id=${`${id}-names`}>
+      ${schema.examples.map((example) => html`<option key=${example} value=${example} />`)}
+    </datalist>`}
   <//>`;
 }
 
