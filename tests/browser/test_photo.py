@@ -91,7 +91,7 @@ def test_refused_document_has_its_checks_without_a_picture(
     )
     card = page.locator(f".card[data-id='{job['id']}']")
 
-    expect(card.locator("code", has_text="require")).to_be_visible()
+    expect(card.locator("code", has_text="require=pass")).to_be_visible()
     open_photo(page, job)
     page.get_by_role("tab", name="Print").click()
 

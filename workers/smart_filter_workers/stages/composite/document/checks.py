@@ -58,10 +58,6 @@ UPRIGHT: Final = 0.5
 HEAD_ERROR: Final = 0.031
 # Mean luma of the face, from which it may be too dark.
 DARK_FACE: Final = 0.25
-# Distance from the face to another that may reach into the picture, in widths of the face; and the
-# share of its area from which another may be the person who is meant.
-_NEAR: Final = 2.0
-_AS_LARGE: Final = 0.25
 # The fine detail of a sharp face by its coarse one: of 53 training portraits two have less, and of
 # the same enlarged twice before, nine of ten.
 CRISP: Final = 0.17
@@ -75,9 +71,8 @@ GRAY_FACE: Final = 4.0
 _LEAST_FACE_PX: Final = 16
 _TOLERANCE_MM: Final = 0.05
 _FACE_THE_CAMERA: Final = "Face the camera, with nothing before the face."
-# A person sees where the skull is under the hair: from where to measure, and what is asked.
-_HIDDEN_CROWN: Final = "Measure in the print from {} to the skull's top under the hair: {}."
-_CROWN_FROM: Final = {"head_height": "the chin", "room_above": "the upper border"}
+# A person sees where the skull is under the hair.
+_HIDDEN_CROWN: Final = "Measure in the print from the {} to the skull's top under the hair: {}."
 # What to do about each check that does not pass.
 _REMEDIES: Final = {
     **dict.fromkeys(("head_height", "eye_line", "room_above"), "Measure it in the print."),
@@ -107,7 +102,7 @@ _REMEDIES: Final = {
 class Portrait:
     """The person of a document's photo: the one with the largest face of those who are kept.
 
-    faces: of all who are kept; others: of further people who stand close or are about as large.
+    faces: of all who are kept; others: of further people, who may be meant.
     span: None if the points of the face were not found.
     doubt: what is in doubt about the outline, if anything.
     """
@@ -194,7 +189,7 @@ def find_portrait(
         others=tuple(
             other
             for index, other in enumerate(faces)
-            if index not in kept and _may_be_meant(other, face)
+            if index not in kept and other.box[2] >= MIN_FACE_SHARE * face.box[2]
         ),
         face=face,
         span=None
@@ -207,17 +202,9 @@ def find_portrait(
     )
 
 
-def _may_be_meant(other: Face, face: Face) -> bool:
-    x, y, width, height = face.box
-    distance = max(abs(other.box[0] - x), abs(other.box[1] - y))
-    is_near = other.box[2] >= MIN_FACE_SHARE * width and distance < _NEAR * width
-    return is_near or other.box[2] * other.box[3] >= _AS_LARGE * width * height
-
-
 def _grade(value: float | None, limits: tuple[float, float]) -> CheckVerdict:
     """Return the verdict on a value that should not exceed the first limit; None was not seen."""
-    if value is None:
-        return UNSURE
+    value = limits[1] if value is None else value
     return PASS if value <= limits[0] else UNSURE if value <= limits[1] else FAIL
 
 
@@ -274,7 +261,8 @@ def _check_places(seen: Portrait, frame: Frame) -> Iterator[DocumentCheck]:
         measured, remedy = f"{value:.1f} mm" + (f" ± {less:.1f}" if less else ""), None
         if is_hidden and name != "eye_line" and verdict != FAIL:
             verdict, measured = ASK, f"{measured} by proportion, the hair hides the crown"
-            remedy = _HIDDEN_CROWN.format(_CROWN_FROM[name], _span(limits))
+            start = "chin" if name == "head_height" else "upper border"
+            remedy = _HIDDEN_CROWN.format(start, _span(limits))
         yield _make(name, verdict, measured, _span(limits), remedy)
     if document.width is not None and seen.face is not None:
         wide = seen.face.box[2] * frame.scale / per_mm
@@ -403,11 +391,10 @@ def _check_background(
     is_background = None if matte is None else cv2.dilate(matte, np.ones((9, 9), np.uint8)) == 0
     limit = f"plain, {' or '.join(document.backgrounds)}"
     remedy = f"Leave `background` out, and {document.backgrounds[0]} is drawn."
-    if picture.shape[2:] == (4,):
-        yield _make("background", FAIL, "transparent", limit, remedy)
-        return
-    if is_background is None or not is_background.any():
-        yield _make("background", UNSURE, None, limit, remedy)
+    is_clear = picture.shape[2:] == (4,)
+    if is_clear or is_background is None or not is_background.any():
+        verdict, measured = (FAIL, "transparent") if is_clear else (UNSURE, None)
+        yield _make("background", verdict, measured, limit, remedy)
         return
     pixels = picture[is_background]
     from coloraide import Color  # noqa: PLC0415 - takes 0.1 s and 6 MB, and few jobs need it

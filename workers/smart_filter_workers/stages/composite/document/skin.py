@@ -74,11 +74,11 @@ def measure_skin(photo_srgb: Srgb8, face: Face) -> Skin:
             if len(half) >= size[1]  # the photo has all of it
         )
         or any(
-            _is_cover(_cut_lab(photo_srgb, mouth + below * down, apart * np.array(sides)), cheeks)
-            for below, sides in _LOWER
+            _is_cover(_cut_lab(photo_srgb, mouth + below * down, (x * apart, y * apart)), cheeks)
+            for below, (x, y) in _LOWER
         ),
         hides_eyes=any(
-            _cut_lab(photo_srgb, eye, apart * np.array(_EYE))[..., 0].std() < _FLAT_EYE
+            _cut_lab(photo_srgb, eye, (_EYE[0] * apart, _EYE[1] * apart))[..., 0].std() < _FLAT_EYE
             for eye in (right_eye, left_eye)
         ),
     )
@@ -87,10 +87,9 @@ def measure_skin(photo_srgb: Srgb8, face: Face) -> Skin:
 def _is_cover(part: Floats, cheeks: Floats) -> bool:
     """Return whether a part has another color than the skin of the cheeks; gray skin has none."""
     color, chroma = part.mean(axis=(0, 1)), float(np.hypot(*cheeks[1:]))
-    if chroma < _LEAST_CHROMA or color[0] < 1:  # the photo has none of it
-        return False
-    share = _PALE[int(color[0] > cheeks[0])]
-    return not _is_skin(color) or float(np.hypot(*color[1:])) < share * chroma
+    is_pale = float(np.hypot(*color[1:])) < _PALE[int(color[0] > cheeks[0])] * chroma
+    # Black: the photo has none of it.
+    return chroma >= _LEAST_CHROMA and color[0] >= 1 and (is_pale or not _is_skin(color))
 
 
 def _is_skin(lab: Floats) -> bool:
@@ -105,5 +104,4 @@ def _cut_lab(photo_srgb: Srgb8, center: Floats, size: tuple[float, float]) -> Fl
     part = photo_srgb[top : bottom + 1, left : right + 1]
     if not part.size:
         return np.zeros((1, 1, 3), np.float32)
-    lab = cv2.cvtColor(part.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
-    return np.asarray(lab, np.float32)
+    return np.asarray(cv2.cvtColor(part.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), np.float32)

@@ -22,7 +22,7 @@ export function mayGoOn(error) {
 /** An error in a card. error: a Problem, or `{title, detail?, remedy?}`. */
 export function Fault({ error }) {
   return html`<div class="fault">
-    <p><strong>${error.title}</strong></p>
+    <p><strong><${Coded} text=${error.title} /></strong></p>
     ${[error.detail, error.remedy].filter(Boolean).map((words) => html`<p><${Coded} text=${words} /></p>`)}
   </div>`;
 }
