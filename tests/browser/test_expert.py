@@ -68,6 +68,12 @@ def test_model_runs_with_its_parameters_and_shows_its_steps(
     assert screenshot(steps).std() > 20
 
 
+def test_documents_are_listed(panel: Locator) -> None:
+    names = _open(panel, "Frame").locator("[data-name=document] option")
+
+    assert {"us", "badge"} <= set(names.evaluate_all("options => options.map(it => it.value)"))
+
+
 @on_screens(DESKTOP, PHONE)
 def test_wrong_value_is_reported_at_its_field(
     visitor: Visitor, panel: Locator, page_errors: PageErrors

@@ -83,6 +83,35 @@ def test_document_has_its_checks_with_the_faults_first(
     assert_accessible(page)
 
 
+def test_refused_document_has_its_checks_without_a_picture(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    job = visitor.ended(
+        visitor.submit(photos.smiling, document="uk", require="pass", outputs="image")
+    )
+    card = page.locator(f".card[data-id='{job['id']}']")
+
+    expect(card.locator("code", has_text="require=pass")).to_be_visible()
+    open_photo(page, job)
+    page.get_by_role("tab", name="Print").click()
+
+    panel = page.get_by_role("tabpanel")
+    expect(panel.get_by_role("heading", name="United Kingdom passport: fail")).to_be_visible()
+    expect(panel).not_to_contain_text("Available when the picture is finished")
+
+
+def test_document_has_its_checks_without_printability(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    open_result(page, visitor, photos.smiling, document="uk", outputs="image,thumbnail")
+
+    page.get_by_role("tab", name="Print").click()
+
+    panel = page.get_by_role("tabpanel")
+    expect(panel.get_by_role("heading", name="United Kingdom passport: fail")).to_be_visible()
+    expect(panel).to_contain_text("The printability was not requested")
+
+
 def test_saved_files_equal_those_of_the_service(
     page: Page, visitor: Visitor, job: dict[str, Any]
 ) -> None:

@@ -105,6 +105,18 @@ def test_another_document_brings_what_follows_from_it(api: Api) -> None:
     assert (recipe["background"], recipe["max_bytes"]) == ("color:#d9d9d9", 10_000_000)
 
 
+def test_job_of_a_removed_document_is_read_and_only_deriving_says_so(api: Api) -> None:
+    job_id = run_whole_job(api, document="us", persons="all")
+    api.bench.execute("UPDATE jobs SET recipe = jsonb_set(recipe, '{document}', '\"club\"')")
+
+    refused = api.client.post(f"/v1/jobs/{job_id}/derive", json={"recipe": {"quality": 80}})
+
+    assert api.job(job_id)["recipe"]["document"] == "club"
+    assert api.client.get(f"/v1/jobs/{job_id}/outputs/image").status_code == 200
+    assert refused.status_code == 422
+    assert "'club' is not one of" in refused.text
+
+
 def test_derived_job_has_the_parents_recipe_with_the_given_changes(api: Api) -> None:
     parent = run_whole_job(
         api,

@@ -16,6 +16,7 @@ from smart_filter_api.problems import problem
 from smart_filter_api.schemas.recipe import Resolved
 from smart_filter_api.schemas.submissions import BatchEvent, JobEvent
 from smart_filter_shared.queue.events import FINAL_TYPES, EventType
+from smart_filter_shared.recipe.document_photos import document_photos
 from smart_filter_shared.typed_json import adapter
 from smart_filter_shared.webhooks import endpoints
 from smart_filter_wire.formats import Problem
@@ -154,6 +155,10 @@ def build_document(app: FastAPI) -> Schema:
     add_shared_responses(document, operations.values())
     add_links(document["paths"])
     openapi_bodies.add_examples(document, operations)
+    # No enumeration: an operator's rows differ by server, and clients are generated once.
+    form = operations["submitJob"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+    fields = form["properties"]
+    fields["document"] = {**fields["document"], "examples": list(document_photos())}
     return document
 
 

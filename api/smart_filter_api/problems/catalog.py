@@ -352,7 +352,7 @@ _REMEDIES_OF_JOBS: Mapping[str, str] = {
     "no_mask": "Send a png, webp or avif with transparency, or a mask of the photo's size, or leave"
     " `mask` out.",
     "photo_too_small": "Send a larger photo, ask for a smaller `size`, or raise `max_enlarge`.",
-    "document_refused": "Take the photo again as the report says, or leave `require` out.",
+    "document_refused": "Do what the report or the detail says, or leave `require` out.",
     "model_failed": _TRY_AGAIN,
     "poison": "Save the photo in another format and submit that. Tell the operator the id of the "
     "job.",

@@ -149,6 +149,11 @@ def _pairs(
             ("quality", "document"),
         ),
         (
+            framing.document is not None and recipe.format in {Format.WEBP, Format.AVIF},
+            "a document's photo is a jpg, or a png: leave format out",
+            ("format", "document"),
+        ),
+        (
             framing.document is None and framing.require != Require.NONE,
             "require is about a document: name one, or leave require out",
             ("require", "document"),

@@ -269,6 +269,15 @@ def has_alpha(css_color: str) -> bool:
     return Color(css_color).alpha(nans=False) < 1
 
 
+def is_srgb(css_color: str) -> bool:
+    """Return whether a valid CSS color is within sRGB, the colors of a picture."""
+    if _OPAQUE.fullmatch(css_color):
+        return True
+    from coloraide import Color  # noqa: PLC0415 - as above
+
+    return bool(Color(css_color).in_gamut("srgb"))
+
+
 def suggest_color(text: str) -> str:
     """Return the end of a sentence that suggests a CSS color similar to a text, or an empty one."""
     if is_color(f"#{text}"):

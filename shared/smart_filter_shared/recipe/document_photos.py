@@ -24,6 +24,7 @@ from smart_filter_shared.recipe.declaration import (
     MAX_BYTES_LOWER_BOUND,
     MAX_BYTES_UPPER_BOUND,
     has_alpha,
+    is_srgb,
 )
 from smart_filter_shared.suggestions import did_you_mean
 
@@ -36,6 +37,8 @@ _MAX_PX_PER_MM: Final = 60
 _MAX_PRINT_MM: Final = 90
 _MAX_SHAPE: Final = 4
 _LEAST_HEAD: Final = 0.1
+# A JPEG of quality 100 of a portrait, which has more only in noise.
+_MAX_BYTES_PER_PX: Final = 1.5
 _UNKNOWN: Final = "unexpected_keyword_argument"
 # A recipe has `none` for no document.
 _NAME: Final = re.compile("(?!none$)[a-z0-9][a-z0-9_-]{0,39}")
@@ -61,7 +64,8 @@ _Least = Annotated[int, Field(ge=0)]
 _Most = Annotated[int, Field(ge=MAX_BYTES_LOWER_BOUND, le=MAX_BYTES_UPPER_BOUND)]
 _Bytes = Annotated[tuple[_Least, _Most], AfterValidator(_check_order)]
 _Name = Annotated[str, AfterValidator(_check_name)]
-_Title = Annotated[str, Field(pattern="^[^\\x00-\\x1f\\x7f-\\x9f]{1,80}$")]
+# Letters, and no invisible characters.
+_Title = Annotated[str, Field(max_length=80, pattern=r"^\P{C}*\w\P{C}*$")]
 
 
 @with_config(ConfigDict(extra="forbid"))
@@ -108,9 +112,11 @@ class DocumentPhoto:
         """Raise ValueError for figures that no photo has."""
         height = self.size[1]
         above = 0 if self.above is None else self.above[0]
-        eyes = 0 if self.eyes is None else self.eyes[1]
         faults = {
-            "the head does not fit": max(above + self.head[1], eyes) >= height,
+            "the head does not fit": above + self.head[1] >= height,
+            # The eyes are in a head's middle.
+            "the head does not fit to its eyes": self.eyes is not None
+            and not self.head[0] / 2 <= self.eyes[0] <= self.eyes[1] <= height - self.head[0] / 2,
             "no head has such a width": self.width is not None
             and not self.head[0] / 2 <= self.width[1] <= self.size[0],
             "the head is less than a tenth of the photo": self.head[0] < _LEAST_HEAD * height,
@@ -121,11 +127,19 @@ class DocumentPhoto:
             "give eyes or above, not both": None not in {self.eyes, self.above},
             "ratio asks for more bytes than bytes allows": self.bytes is not None
             and self.least_bytes(*self.fit_pixels(0)) > self.bytes[1],
+            "bytes asks for more than the pixels hold": self.bytes is not None
+            and self.bytes[0] > _MAX_BYTES_PER_PX * math.prod(self.fit_pixels(math.inf)),
             "a color is not opaque": any(map(has_alpha, self.backgrounds)),
+            "a color is outside sRGB": not all(map(is_srgb, self.backgrounds)),
         }
         for fault, applies in faults.items():
             if applies:
                 raise ValueError(fault)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the row was removed after a job asked for it."""
+        return self.name not in document_photos()
 
     def fit_pixels(self, px_per_mm: float) -> tuple[int, int]:
         """Return width and height of the file that is nearest to a resolution."""
@@ -155,7 +169,9 @@ def document_photos() -> Mapping[str, DocumentPhoto]:
     if not file:
         return rows
     try:
-        return {**rows, **_read_rows(Path(file).read_text("utf-8"))}
+        if not Path(file).is_file():
+            raise ValueError("it is missing, or no regular file")  # noqa: TRY301 - as a faulty file
+        return {**rows, **_read_rows(documents.read_file(Path(file)).decode("utf-8-sig"))}
     except ValidationError as invalid:
         errors = invalid.errors(include_url=False)
         # A misspelled field is missing, too.
@@ -178,6 +194,12 @@ def find_document(name: str) -> DocumentPhoto:
             f"{quote_value(name)} is not one of {', '.join(rows)}{did_you_mean(name, rows)}"
         )
     return rows[name]
+
+
+def find_stored_document(name: str) -> DocumentPhoto:
+    """Return the row of a stored name; one without a meaning, `is_gone`, where it was removed."""
+    row = document_photos().get(_check_name(name))
+    return row or DocumentPhoto(name, (35, 45), (531, 531), (32, 34), ("#ffffff",), name=name)
 
 
 def _read_rows(text: str) -> dict[str, DocumentPhoto]:

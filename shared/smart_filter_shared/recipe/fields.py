@@ -28,7 +28,7 @@ from smart_filter_shared.recipe import background, look
 from smart_filter_shared.recipe.background import Background, BackgroundKind
 from smart_filter_shared.recipe.contradictions import find_card, reject_contradictions
 from smart_filter_shared.recipe.declaration import AUTO, json_pointer
-from smart_filter_shared.recipe.document_photos import document_photos
+from smart_filter_shared.recipe.document_photos import document_photos, find_stored_document
 from smart_filter_shared.recipe.files import Provenance
 from smart_filter_shared.recipe.look import Filter
 from smart_filter_shared.recipe.recipe import (
@@ -173,14 +173,20 @@ def from_json(
 ) -> Recipe:
     """Return the recipe that `Recipe.as_json` wrote; missing fields have their defaults.
 
-    What may have gone since is not looked up: background, filters, models and their parameters.
+    What may have gone since is not looked up: background, filters, models and their parameters;
+    a document may be `is_gone`.
     Raises ValueError, LookupError or TypeError for what only a later version can read.
     """
     # Unset fields are null.
-    reader = _Reader({name: value for name, value in stored.items() if value is not None})
+    given = {name: value for name, value in stored.items() if value is not None}
+    document = given.pop("document", "none")
+    reader = _Reader(given)
     choices = {task: stored[task] for task in CHOOSABLE_TASKS}
+    plain_fields = reader.plain_fields()
+    row = None if document == "none" else find_stored_document(document)
     recipe = replace(
-        reader.plain_fields(),
+        plain_fields,
+        framing=replace(plain_fields.framing, document=row),
         filters=tuple(
             Filter(stored_filter["name"], stored_filter["params"])
             for stored_filter in stored.get("filters", ())

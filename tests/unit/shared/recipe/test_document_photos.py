@@ -1,5 +1,6 @@
 """Documents are rows of data: ours, the operator's, and the table of the page."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from smart_filter_shared.errors import Contradiction, InvalidRecipe, SetupFailed
 from smart_filter_shared.recipe import Format
 from smart_filter_shared.recipe.document_photos import OWN_ROWS, document_photos
+from smart_filter_shared.recipe.fields import from_json
 from smart_filter_tests.recipes import error_fields, parse_fields
 
 PAGE = (Path(__file__).parents[4] / "docs/documents.md").read_text("utf-8")
@@ -75,6 +77,7 @@ def test_matte_without_persons_is_enough_for_a_document(cut: dict[str, str]) -> 
     ("fields", "at_fault"),
     [
         ({"document": "us", "size": "600x600"}, ["/size", "/document"]),
+        ({"document": "us", "format": "webp"}, ["/format", "/document"]),
         ({"require": "pass"}, ["/require", "/document"]),
         ({"outputs": "sheet"}, ["/outputs", "/document"]),
         ({"document": "us", "outputs": "cutout"}, ["/document", "/outputs"]),
@@ -92,6 +95,19 @@ def test_unknown_document_is_refused_with_the_nearest() -> None:
         parse_fields(document="shengen")
 
 
+def test_stored_recipe_is_read_without_its_row(own_rows: Path) -> None:
+    own_rows.write_text(CLUB)
+    stored = parse_fields(document="club", require="pass").as_json()
+    own_rows.write_text("")
+    document_photos.cache_clear()
+
+    recipe = from_json(stored, seed=1, metadata={})
+
+    assert recipe.as_json() == stored
+    assert recipe.framing.document is not None
+    assert recipe.framing.document.is_gone
+
+
 def test_operator_adds_a_row(own_rows: Path) -> None:
     own_rows.write_text(CLUB)
 
@@ -100,6 +116,23 @@ def test_operator_adds_a_row(own_rows: Path) -> None:
     assert document is not None
     assert document.fit_pixels(10.0) == (333, 400)
     assert "us" in document_photos()
+
+
+def test_file_of_another_program_may_begin_with_a_byte_order_mark(own_rows: Path) -> None:
+    own_rows.write_text(CLUB, "utf-8-sig")
+
+    assert "club" in document_photos()
+
+
+def test_what_is_no_readable_file_is_refused(own_rows: Path) -> None:
+    os.mkfifo(own_rows)
+    with pytest.raises(SetupFailed, match="no regular file"):
+        document_photos()
+    own_rows.unlink()
+
+    own_rows.write_text("#" * 1_000_001)
+    with pytest.raises(SetupFailed, match="more than 1000000 bytes"):
+        document_photos()
 
 
 @pytest.mark.parametrize(
@@ -116,6 +149,11 @@ def test_operator_adds_a_row(own_rows: Path) -> None:
         ("width = [5, 7]", "'club': no head has such a width"),
         ("ratio = 5\nbytes = [0, 60_000]", "'club': ratio asks for more bytes than bytes allows"),
         ("source = 'javascript:alert(1)'", r"'club.source': .* should match pattern '\^https"),
+        ("bytes = [900_000, 1_000_000]", "bytes asks for more than the pixels hold"),
+        ("backgrounds = ['lab(60% 120 0)']", "a color is outside sRGB"),
+        ("title = ' '", "'club.title': String should match pattern"),
+        ("title = 'Club\u200b'", "'club.title': String should match pattern"),
+        ("eyes = [25, 27]", "the head does not fit to its eyes"),
         ("[none]", "and is not none"),
         ("club = 3", "'club.club': is not a field"),
         ("[club", "cannot be read"),

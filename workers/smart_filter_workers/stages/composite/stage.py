@@ -7,7 +7,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from smart_filter_shared.errors import NoMask, PhotoTooSmall
+from smart_filter_shared.errors import DocumentRefused, NoMask, PhotoTooSmall
 from smart_filter_shared.feedback.face_changes import FaceChanges
 from smart_filter_shared.pipeline import CUTOUT_OUTPUTS, PICTURE_OUTPUTS
 from smart_filter_shared.recipe import BackgroundKind, Edge, Length, Mask, Output, Recipe
@@ -153,6 +153,7 @@ def _composite(compositor: Compositor, inputs: Inputs) -> CompositeResult:
                 photo_srgb=photo.srgb,
                 frame=frame,
                 matte=None if cut is None else cut.matte,
+                require=recipe.framing.require,
             )
             made = replace(made, document_report=report)
     if cut is not None and whole is not None:
@@ -244,9 +245,11 @@ def _find_portrait(
     whole: the people, after strokes, a region and transparency; from_model: the people before.
     """
     framing_, prepared = inputs.recipe.framing, inputs.prepared
+    if framing_.document is not None and framing_.document.is_gone:
+        raise DocumentRefused(f"the document {framing_.document.name} was removed: choose another")
     if framing_.document is None or inputs.faces is None or inputs.smiles is None:
         return None
-    matte, is_changed = None, False
+    matte, doubt = None, ""
     if whole is not None and from_model is not None:
         size = prepared.proxy_srgb.shape[1::-1]
         matte = np.asarray(cv2.resize(whole.matte, size, interpolation=cv2.INTER_AREA), np.uint8)
@@ -254,16 +257,18 @@ def _find_portrait(
             before = cv2.resize(from_model.matte, size) >= HALF_LEVEL
             differs = (before != (matte >= HALF_LEVEL)).view(np.uint8)
             # Outlines differ a little.
-            is_changed = bool(cv2.erode(differs, np.ones((5, 5), np.uint8)).any())
+            if cv2.erode(differs, np.ones((5, 5), np.uint8)).any():
+                doubt = "changed by strokes or transparency"
+        if from_model.needs_review and inputs.recipe.background.kind != BackgroundKind.KEEP:
+            doubt = doubt or "the models disagree on it"
     return find_portrait(
         framing_.document,
         inputs.faces.faces,
         inputs.smiles,
         matte=matte,
-        is_changed=is_changed,
+        doubt=doubt,
         proxy_srgb=prepared.proxy_srgb,
         photo_width=inputs.photo.srgb.shape[1],
-        require=framing_.require,
     )
 
 

@@ -4,6 +4,7 @@ import { signal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { html } from "../html.js";
 import { Button } from "./button.js";
+import { Coded } from "./coded.js";
 import { Icon } from "./icon.js";
 
 const SHOWN_MS = 8000;
@@ -20,9 +21,9 @@ export function Trouble({ error, children }) {
   return html`<div class="notice poor" role="alert">
     <${Icon} name="alert" />
     <div class="stack tight">
-      <p class="title">${error.title ?? "Something went wrong in this page"}</p>
-      ${error.detail && html`<p>${error.detail}</p>`}
-      ${error.remedy && html`<p>${error.remedy}</p>`}
+      <p class="title"><${Coded} text=${error.title ?? "Something went wrong in this page"} /></p>
+      ${error.detail && html`<p><${Coded} text=${error.detail} /></p>`}
+      ${error.remedy && html`<p><${Coded} text=${error.remedy} /></p>`}
       ${children && html`<div class="row wrap">${children}</div>`}
     </div>
   </div>`;

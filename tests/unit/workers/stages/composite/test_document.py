@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 import cv2
 import numpy as np
 import pytest
-from PIL import ExifTags, Image
+from PIL import Image
 
 from smart_filter_shared.errors import DocumentRefused
 from smart_filter_shared.rating import SmileLevel
@@ -80,6 +80,8 @@ def portrait(
     noise: float = 0.0,
     alpha: int = 0,
     enlarged: int = 1,
+    needs_review: bool = False,
+    heights: tuple[int, int] = (531, 1063),
     **recipe: str,
 ) -> CompositeResult:
     """Composite a drawn portrait.  light: right of the lit share of the face, as a share of it.
@@ -87,6 +89,7 @@ def portrait(
     y: of the face.  other_x: of another's face, who is not kept.  bar, alpha: rows that are white,
     and transparent.  slant: of their edge, in degrees; a model goes on with the head there.
     hole: the diameter of a transparent one in the face.  enlarged: how many times before.
+    needs_review: whether the models disagree.  heights: of the document `schengen`.
     """
     face = a_face(x=420, y=y, width=260)
     others = () if other_x is None else (a_face(x=other_x, y=y, width=200),)
@@ -111,12 +114,20 @@ def portrait(
     inputs = a_job("color:#e6e6e6")
     size = {"width": srgb.shape[1], "height": srgb.shape[0]}
     asked = parse_fields(document=document, **{"outputs": "image", **recipe})
+    row = asked.framing.document
+    if document == "schengen" and row is not None:
+        row = replace(row, heights=heights)
+        asked = replace(asked, framing=replace(asked.framing, document=row))
     return composite(
         replace(
             inputs,
             photo=replace(inputs.photo, srgb=srgb, alpha=opaque if alpha or hole > 1 else None),
             prepared=PreparedPhoto(**size, format="jpg", proxy_srgb=srgb),
-            segmented=Segmentation(matte=matte, coverage=float((matte > 127).mean())),
+            segmented=Segmentation(
+                matte=matte,
+                coverage=float((matte > 127).mean()),
+                needs_review=needs_review,
+            ),
             faces=Faces((face, *others)),
             smiles=Smiles(
                 (Smile(level, 0.0),) * (1 + len(others)),
@@ -142,7 +153,7 @@ def verdicts(made: CompositeResult) -> Mapping[str, CheckVerdict]:
         ({"head": replace(HEAD, yaw=25.0)}, "yaw", CheckVerdict.FAIL),
         ({"head": replace(HEAD, pitch=-25.0)}, "pitch", CheckVerdict.FAIL),
         ({"head": replace(HEAD, mouth_open=0.2)}, "mouth", CheckVerdict.FAIL),
-        ({"head": None}, "head_height", CheckVerdict.UNSURE),
+        ({"head": None}, "head_height", CheckVerdict.FAIL),
         ({"eyes": Eyes(left_open=True, right_open=None)}, "eyes", CheckVerdict.UNSURE),
         ({"eyes": Eyes(left_open=False, right_open=True)}, "eyes", CheckVerdict.FAIL),
         ({"level": SmileLevel.HUGE}, "mouth", CheckVerdict.FAIL),
@@ -157,8 +168,10 @@ def verdicts(made: CompositeResult) -> Mapping[str, CheckVerdict]:
         ({"hole": 80}, "head_inside", CheckVerdict.FAIL),
         ({"document": "china"}, "file_size", CheckVerdict.FAIL),
         ({"other_x": 10}, "one_face", CheckVerdict.UNSURE),
+        ({"other_x": -900}, "one_face", CheckVerdict.UNSURE),
         ({"lit": 0.25, "light": 0.1}, "exposure", CheckVerdict.UNSURE),
         ({"enlarged": 2}, "detail", CheckVerdict.FAIL),
+        ({"enlarged": 4, "heights": (100, 1200)}, "detail", CheckVerdict.FAIL),
     ],
 )
 def test_fault_is_found_by_its_check(
@@ -174,10 +187,26 @@ def test_fault_is_found_by_its_check(
     assert found.remedy
 
 
+def test_job_whose_document_was_removed_is_refused() -> None:
+    inputs = a_job()
+    document = replace(ROWS["us"], name="club")
+    framing = replace(inputs.recipe.framing, document=document)
+
+    with pytest.raises(DocumentRefused, match="club was removed"):
+        composite(replace(inputs, recipe=replace(inputs.recipe, framing=framing)))
+
+
 def test_stroke_that_paints_the_background_is_named() -> None:
     paints = Stroke(((560, 150),), width=60, keep=True)
 
     assert verdicts(portrait(stroke=paints))["outline"] == CheckVerdict.UNSURE
+
+
+@pytest.mark.parametrize(("background", "is_shown"), [("color:#ffffff", True), ("keep", False)])
+def test_disputed_cut_out_is_unsure_where_it_shows(background: str, *, is_shown: bool) -> None:
+    checks = verdicts(portrait(needs_review=True, background=background))
+
+    assert ("outline" in checks) == is_shown
 
 
 def test_black_and_white_photo_fails_and_headwear_is_asked() -> None:
@@ -187,12 +216,25 @@ def test_black_and_white_photo_fails_and_headwear_is_asked() -> None:
     assert (checks["color"], checks["headwear"]) == (CheckVerdict.FAIL, CheckVerdict.ASK)
 
 
-def test_file_is_not_blamed_where_no_face_is_seen() -> None:
-    assert "file_size" not in verdicts(portrait("china", head=None))
+def test_file_and_background_are_not_blamed_where_no_face_is_seen() -> None:
+    checks = verdicts(portrait("china", head=None))
+
+    assert not {"file_size", "background"} & checks.keys()
 
 
 def test_smile_is_allowed_on_a_badge() -> None:
     assert "mouth" not in verdicts(portrait("badge", level=SmileLevel.HUGE))
+
+
+def test_person_measures_the_crown_under_hair() -> None:
+    made = portrait(stroke=Stroke(((550, 220),), width=160, keep=True))
+    assert made.document_report is not None
+    height = next(each for each in made.document_report.checks if each.name == "head_height")
+
+    assert height.verdict == CheckVerdict.ASK
+    assert height.measured == "31.5 mm ± 1.0 by proportion, the hair hides the crown"
+    assert height.remedy is not None
+    assert height.remedy.endswith("from the chin to the skull's top under the hair: 31.5 to 36 mm.")
 
 
 def test_required_pass_fails_with_the_checks_and_the_report() -> None:
@@ -204,14 +246,13 @@ def test_required_pass_fails_with_the_checks_and_the_report() -> None:
     assert refused.value.report is not None
 
 
-@pytest.mark.parametrize("format_", ["jpg", "webp"])
+@pytest.mark.parametrize("format_", ["jpg", "png"])
 def test_image_has_the_print_resolution(format_: str) -> None:
     made = portrait("india", format=format_)
 
     assert made.image is not None
     picture = Image.open(io.BytesIO(made.image.content))
-    density = picture.info.get("dpi", (0, picture.getexif().get(ExifTags.Base.YResolution)))[1]
-    assert round(density) == ROWS["india"].dots_per_inch(picture.height)
+    assert round(picture.info["dpi"][1]) == ROWS["india"].dots_per_inch(picture.height)
 
 
 def test_file_is_compressed_no_more_than_the_document_allows() -> None:
@@ -259,6 +300,10 @@ def test_sheet_is_an_output() -> None:
         ("brow", "90 65 55", "is_uneven"),
         ("lips", "120 160 200", "hides_mouth"),
         ("lips", "200 150 130", "hides_mouth"),
+        ("chin", "150 190 215", "hides_mouth"),
+        ("chin", "215 215 215", "hides_mouth"),
+        ("chin", "30 30 30", "hides_mouth"),
+        ("eyes", "60 45 70", "hides_eyes"),
         ("", "120 150 80", "is_tinted"),
     ],
 )
@@ -267,8 +312,14 @@ def test_face_shows_its_skin(part: str, color: str, found: str) -> None:
     srgb = np.full((700, 1100, 3), (200, 150, 130), np.uint8)
     (_, eyes), (_, mouth) = face.landmarks[0], face.landmarks[3]
     srgb[int(mouth) - 4 : int(mouth) + 4] = 130, 80, 80
-    rows = {"brow": slice(int(eyes)), "lips": slice(int(mouth) - 30, None)}
-    srgb[rows.get(part, slice(int(mouth) - 30))] = color.split()
+    srgb[int(eyes) - 2 : int(eyes) + 8] = 40, 30, 25
+    rows = {
+        "brow": slice(int(eyes) - 2),
+        "eyes": slice(int(eyes) - 30, int(eyes) + 30),
+        "lips": slice(int(mouth) - 30, None),
+        "chin": slice(int(mouth) + 8, None),
+    }
+    srgb[rows.get(part, slice(int(eyes) + 10, int(mouth) - 30))] = color.split()
 
     skin = asdict(measure_skin(srgb, face))
     skin = {"is_uneven": skin.pop("darker") > LIMITS["even_light"][0], **skin}

@@ -58,8 +58,6 @@ UPRIGHT: Final = 0.5
 HEAD_ERROR: Final = 0.031
 # Mean luma of the face, from which it may be too dark.
 DARK_FACE: Final = 0.25
-# Distance from the face to another that may reach into the picture, in widths of the face.
-_NEAR: Final = 2.0
 # The fine detail of a sharp face by its coarse one: of 53 training portraits two have less, and of
 # the same enlarged twice before, nine of ten.
 CRISP: Final = 0.17
@@ -72,6 +70,9 @@ GRAY_FACE: Final = 4.0
 # A smaller face shows nothing to measure; its enlarging fails.
 _LEAST_FACE_PX: Final = 16
 _TOLERANCE_MM: Final = 0.05
+_FACE_THE_CAMERA: Final = "Face the camera, with nothing before the face."
+# A person sees where the skull is under the hair.
+_HIDDEN_CROWN: Final = "Measure in the print from the {} to the skull's top under the hair: {}."
 # What to do about each check that does not pass.
 _REMEDIES: Final = {
     **dict.fromkeys(("head_height", "eye_line", "room_above"), "Measure it in the print."),
@@ -91,9 +92,9 @@ _REMEDIES: Final = {
     "detail": "Send the camera's own file, neither enlarged, smoothed nor of a screen.",
     "compression": "Send the camera's own file, not one from a messenger.",
     "color": "Take the photo in color, in daylight, with nothing before the face.",
-    "outline": "Look whether it is the person's.",
+    "outline": "Look whether it is the person's, with nothing left of the background.",
     "headwear": "Look whether the head is bare.",
-    "file_size": "Leave `max_bytes` and `format` out, or send a photo with more detail.",
+    "file_size": "Leave `max_bytes` and `format` out.",
 }
 
 
@@ -101,22 +102,20 @@ _REMEDIES: Final = {
 class Portrait:
     """The person of a document's photo: the one with the largest face of those who are kept.
 
-    faces: of all who are kept; near: of others who stand close.  span: None if the points of the
-    face were not found.
-    is_changed: whether strokes or transparency changed the outline.
-    require: what the checks must say.
+    faces: of all who are kept; others: of further people, who may be meant.
+    span: None if the points of the face were not found.
+    doubt: what is in doubt about the outline, if anything.
     """
 
     document: DocumentPhoto
     faces: Sequence[Face] = ()
-    near: Sequence[Face] = ()
+    others: Sequence[Face] = ()
     face: Face | None = None
     span: head_frame.HeadSpan | None = None
     head: Head | None = None
     eyes: Eyes | None = None
     smile: Smile | None = None
-    is_changed: bool = False
-    require: Require = Require.NONE
+    doubt: str = ""
 
     def frame(self) -> Frame | None:
         """Return the placement of the photo; None if the head's place is not known."""
@@ -130,28 +129,31 @@ class Portrait:
         photo_srgb: Srgb8,
         frame: Frame,
         matte: Matte8 | None,
+        require: Require,
     ) -> DocumentReport:
         """Return the report on a picture.
 
         picture: (H, W, 3) uint8, or (H, W, 4) with transparency; file: the same, if asked for.
         photo_srgb: (h, w, 3) uint8; frame: where it is on the picture.
         matte: (H, W) uint8, the people in the picture; None where it was not made.
+        require: what the checks must say.
         Raises DocumentRefused when a pass is required, and it is none.
         """
         skin = None if self.face is None else measure_skin(photo_srgb, self.face)
         checks = [
-            _check_faces(self.faces, self.near),
+            _check_faces(self.faces, self.others),
             *_check_places(self, frame),
             *_check_shoulders(self.span, frame, photo_srgb, matte),
             *_check_pose(self, skin),
             *_check_light(self, skin, photo_srgb, frame),
-            *_check_background(self.document, picture, matte),
             *_ask(self.document),
-            *(() if self.span is None else _check_file(self.document, file)),
         ]
+        if self.span is not None:
+            checks += _check_background(self.document, picture, matte)
+            checks += _check_file(self.document, file)
         verdict = _worst(*(each.verdict for each in checks))
         report = DocumentReport(self.document.name, self.document.title, verdict, tuple(checks))
-        if self.require == Require.PASS and verdict != PASS:
+        if require == Require.PASS and verdict != PASS:
             names = ", ".join(each.name for each in checks if each.verdict in {FAIL, UNSURE})
             raise DocumentRefused(f"{report.title}: these checks do not pass: {names}", report)
         return report
@@ -163,14 +165,13 @@ def find_portrait(
     smiles: Smiles,
     *,
     matte: Matte8 | None,
-    is_changed: bool,
+    doubt: str,
     proxy_srgb: Srgb8,
     photo_width: int,
-    require: Require,
 ) -> Portrait:
     """Return the person of a photo.
 
-    matte: (h, w) uint8 of those who are kept, None: all.  is_changed: as in Portrait.
+    matte: (h, w) uint8 of those who are kept, None: all.  doubt: as in Portrait.
     proxy_srgb: (h, w, 3) uint8, the photo.
     """
     kept = {
@@ -179,19 +180,16 @@ def find_portrait(
         if matte is None or is_covered(face, matte, photo_width)
     }
     if not kept:
-        return Portrait(document, require=require)
+        return Portrait(document)
     number, face = max(kept.items(), key=lambda item: item[1].box[2])
     head = smiles.qualities[number].head if smiles.qualities else None
-    x, y, width, _ = face.box
     return Portrait(
         document,
         tuple(kept.values()),
-        near=tuple(
+        others=tuple(
             other
             for index, other in enumerate(faces)
-            if index not in kept
-            and other.box[2] >= MIN_FACE_SHARE * width
-            and max(abs(other.box[0] - x), abs(other.box[1] - y)) < _NEAR * width
+            if index not in kept and other.box[2] >= MIN_FACE_SHARE * face.box[2]
         ),
         face=face,
         span=None
@@ -200,15 +198,13 @@ def find_portrait(
         head=head,
         eyes=smiles.eyes[number],
         smile=smiles.smiles[number],
-        is_changed=is_changed,
-        require=require,
+        doubt=doubt,
     )
 
 
 def _grade(value: float | None, limits: tuple[float, float]) -> CheckVerdict:
     """Return the verdict on a value that should not exceed the first limit; None was not seen."""
-    if value is None:
-        return UNSURE
+    value = limits[1] if value is None else value
     return PASS if value <= limits[0] else UNSURE if value <= limits[1] else FAIL
 
 
@@ -230,12 +226,12 @@ def _measure(name: str, value: float | None) -> DocumentCheck:
     return _make(name, _grade(value, (least, most)), measured, f"at most {words.format(least)}")
 
 
-def _check_faces(faces: Sequence[Face], near: Sequence[Face]) -> DocumentCheck:
+def _check_faces(faces: Sequence[Face], others: Sequence[Face]) -> DocumentCheck:
     widest = max((face.box[2] for face in faces), default=0.0)
     count = sum(face.box[2] >= MIN_FACE_SHARE * widest for face in faces)
-    remedy = "Be alone in the photo." if count else "Face the camera, with nothing before the face."
-    verdict = FAIL if count != 1 else UNSURE if near else PASS
-    measured = f"{count}, and {len(near)} close by" if near else str(count)
+    remedy = "Be alone in the photo." if count else _FACE_THE_CAMERA
+    verdict = FAIL if count != 1 else UNSURE if others else PASS
+    measured = f"{count} of {count + len(others)}: which person?" if others else str(count)
     return _make("one_face", verdict, measured, "1", remedy)
 
 
@@ -243,7 +239,7 @@ def _check_places(seen: Portrait, frame: Frame) -> Iterator[DocumentCheck]:
     """Yield the checks of the head's size and place on the picture."""
     document, span = seen.document, seen.span
     if span is None:
-        yield _make("head_height", UNSURE, None, _span(document.head), "Face the camera.")
+        yield _make("head_height", FAIL, "no head to place", _span(document.head), _FACE_THE_CAMERA)
         return
     per_mm = frame.height / document.size[1]
     top, chin, eyes, hair = (
@@ -262,10 +258,11 @@ def _check_places(seen: Portrait, frame: Frame) -> Iterator[DocumentCheck]:
         less = 0.0 if name == "eye_line" else error
         inside = min(value - limits[0], limits[1] - value) + _TOLERANCE_MM
         verdict = FAIL if inside + less < 0 else UNSURE if inside < less else PASS
-        measured, remedy = f"{value:.1f} mm", None
-        if is_hidden and name != "eye_line" and verdict == PASS:
-            verdict, measured = UNSURE, f"{measured} by proportion, the hair hides the crown"
-            remedy = "Measure the head without its hair, or flatten the hair."
+        measured, remedy = f"{value:.1f} mm" + (f" ± {less:.1f}" if less else ""), None
+        if is_hidden and name != "eye_line" and verdict != FAIL:
+            verdict, measured = ASK, f"{measured} by proportion, the hair hides the crown"
+            start = "chin" if name == "head_height" else "upper border"
+            remedy = _HIDDEN_CROWN.format(start, _span(limits))
         yield _make(name, verdict, measured, _span(limits), remedy)
     if document.width is not None and seen.face is not None:
         wide = seen.face.box[2] * frame.scale / per_mm
@@ -280,8 +277,8 @@ def _check_places(seen: Portrait, frame: Frame) -> Iterator[DocumentCheck]:
     )
     head_is = {PASS: "whole", UNSURE: "near the border, straight or incomplete"}.get(verdict, "cut")
     yield _make("head_inside", verdict, head_is, "whole")
-    if seen.is_changed:
-        yield _make("outline", UNSURE, "changed by strokes or transparency", "unchanged")
+    if seen.doubt:
+        yield _make("outline", UNSURE, seen.doubt, "the person's, unchanged")
 
 
 def _check_shoulders(
@@ -320,7 +317,7 @@ def _check_pose(seen: Portrait, skin: Skin | None) -> Iterator[DocumentCheck]:
     verdict, measured = UNSURE, "not seen"
     if False in states:
         verdict, measured = FAIL, "closed"
-    elif states == (True, True):
+    elif states == (True, True) and skin is not None and not skin.hides_eyes:
         verdict, measured = PASS, "open"
     yield _make("eyes", verdict, measured, "open")
     is_hidden, smile = skin is not None and skin.hides_mouth, seen.smile
@@ -357,8 +354,7 @@ def _check_light(
     enlarged = frame.scale * max(1.0, face.box[2] / FACE_PX)
     edges = None if measured.blur_px is None else measured.blur_px * enlarged
     yield _measure("sharpness", edges)
-    scale = frame.scale * seen.document.heights[0] / frame.height
-    yield _measure("detail", _measure_softness(gray, scale))
+    yield _measure("detail", _measure_softness(gray, frame.scale))
     yield _measure("compression", measure_blocks(gray))
     if not seen.document.gray and float(np.ptp(skin, axis=2).mean()) < GRAY_FACE:
         yield _make("color", FAIL, "black and white", "in color")
@@ -369,7 +365,7 @@ def _check_light(
 def _measure_softness(gray: Bytes, scale: float) -> float:
     """Return how much less fine detail a face has than one in a sharp photo.
 
-    gray: (h, w) uint8; scale: of the smallest file that is allowed.  A photo that was enlarged
+    gray: (h, w) uint8; scale: of the file.  A photo that was enlarged
     twice or more lacks detail also at half its size, where noise and blocks do not hide it.
     """
     # Shrinking by halves keeps the detail, others blur it.
@@ -395,11 +391,10 @@ def _check_background(
     is_background = None if matte is None else cv2.dilate(matte, np.ones((9, 9), np.uint8)) == 0
     limit = f"plain, {' or '.join(document.backgrounds)}"
     remedy = f"Leave `background` out, and {document.backgrounds[0]} is drawn."
-    if picture.shape[2:] == (4,):
-        yield _make("background", FAIL, "transparent", limit, remedy)
-        return
-    if is_background is None or not is_background.any():
-        yield _make("background", UNSURE, None, limit, remedy)
+    is_clear = picture.shape[2:] == (4,)
+    if is_clear or is_background is None or not is_background.any():
+        verdict, measured = (FAIL, "transparent") if is_clear else (UNSURE, None)
+        yield _make("background", verdict, measured, limit, remedy)
         return
     pixels = picture[is_background]
     from coloraide import Color  # noqa: PLC0415 - takes 0.1 s and 6 MB, and few jobs need it
@@ -422,7 +417,8 @@ def _check_file(document: DocumentPhoto, file: EncodedFile | None) -> Iterator[D
     least = document.least_bytes(file.width, file.height)
     verdict = PASS if low <= file.height <= high and least <= size <= most else FAIL
     limit = f"{low} to {high} px" + (f", {least:,} to {most:,} bytes" if document.bytes else "")
-    yield _make("file_size", verdict, f"{file.height} px high, {size:,} bytes", limit)
+    remedy = None if size >= least or file.height < low else "Send a larger photo with more detail."
+    yield _make("file_size", verdict, f"{file.height} px high, {size:,} bytes", limit, remedy)
 
 
 def _span(limits: tuple[float, float]) -> str:

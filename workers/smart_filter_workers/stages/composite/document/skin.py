@@ -19,6 +19,15 @@ _PART: Final = 0.3  # their side, in distances of the eyes
 _HALVES: Final = (-0.2, 0.2)
 _HALF: Final = (0.25, 0.3)
 _FLAT: Final = 6.0
+# The lower lip and the chin: below the mouth; width and height in distances of the eyes. A cover
+# has less chroma than this share of the cheeks', or half of it where it is lighter: so have
+# two of 59 portraits, whose mouths are open, and 52 or 53 with a mask painted on.
+_LOWER: Final = ((0.17, (0.3, 0.12)), (0.45, (0.3, 0.3)))
+_PALE: Final = (0.4, 0.5)
+# The part that an open eye fills, in distances of the eyes, and the deviation of lightness in it:
+# 4.96 and more in open eyes of these portraits; dark glasses are flat.
+_EYE: Final = (0.42, 0.22)
+_FLAT_EYE: Final = 4.0
 # Hues of skin and lips in CIELAB, in degrees; and the chroma from which a color has a hue. All of
 # 60 portraits of benchmarks.documents but one are within, in the light that they were taken in.
 _HUES: Final = (-20.0, 95.0)
@@ -31,12 +40,14 @@ class Skin:
 
     darker: how much darker the second darkest part of the face is than the lightest, as a share of
     its lightness; the darkest may be hair.
-    is_tinted: the cheeks have no skin's color.  hides_mouth: half the lips has none, or is flat.
+    is_tinted: the cheeks have no skin's color.  hides_mouth: half the lips has none, or is flat, or
+    something covers the lower lip or the chin.  hides_eyes: one is flat, as behind dark glasses.
     """
 
     darker: float
     is_tinted: bool
     hides_mouth: bool
+    hides_eyes: bool
 
 
 def measure_skin(photo_srgb: Srgb8, face: Face) -> Skin:
@@ -61,8 +72,24 @@ def measure_skin(photo_srgb: Srgb8, face: Face) -> Skin:
             not _is_skin(half.mean(axis=(0, 1))) or np.ptp(half[..., 0].mean(axis=1)) < _FLAT
             for half in halves
             if len(half) >= size[1]  # the photo has all of it
+        )
+        or any(
+            _is_cover(_cut_lab(photo_srgb, mouth + below * down, (x * apart, y * apart)), cheeks)
+            for below, (x, y) in _LOWER
+        ),
+        hides_eyes=any(
+            _cut_lab(photo_srgb, eye, (_EYE[0] * apart, _EYE[1] * apart))[..., 0].std() < _FLAT_EYE
+            for eye in (right_eye, left_eye)
         ),
     )
+
+
+def _is_cover(part: Floats, cheeks: Floats) -> bool:
+    """Return whether a part has another color than the skin of the cheeks; gray skin has none."""
+    color, chroma = part.mean(axis=(0, 1)), float(np.hypot(*cheeks[1:]))
+    is_pale = float(np.hypot(*color[1:])) < _PALE[int(color[0] > cheeks[0])] * chroma
+    # Black: the photo has none of it.
+    return chroma >= _LEAST_CHROMA and color[0] >= 1 and (is_pale or not _is_skin(color))
 
 
 def _is_skin(lab: Floats) -> bool:
@@ -77,5 +104,4 @@ def _cut_lab(photo_srgb: Srgb8, center: Floats, size: tuple[float, float]) -> Fl
     part = photo_srgb[top : bottom + 1, left : right + 1]
     if not part.size:
         return np.zeros((1, 1, 3), np.float32)
-    lab = cv2.cvtColor(part.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
-    return np.asarray(lab, np.float32)
+    return np.asarray(cv2.cvtColor(part.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), np.float32)

@@ -2,6 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { Button } from "../../controls/button.js";
+import { Coded } from "../../controls/coded.js";
 import { sayTrouble } from "../../controls/notices.js";
 import { html } from "../../html.js";
 import { redrive } from "../../state/jobs.js";
@@ -9,7 +10,9 @@ import { derive } from "../../state/photos.js";
 import { deleteThese } from "./deleting.js";
 
 /** Errors that a retry cannot fix. */
-const FOREVER = ["image_unreadable", "image_too_large", "inputs_expired", "no_mask", "photo_too_small"];
+const FOREVER = [
+  "image_unreadable", "image_too_large", "inputs_expired", "no_mask", "photo_too_small", "document_refused",
+];
 
 /** Return whether a retry can succeed. */
 export function mayGoOn(error) {
@@ -19,8 +22,8 @@ export function mayGoOn(error) {
 /** An error in a card. error: a Problem, or `{title, detail?, remedy?}`. */
 export function Fault({ error }) {
   return html`<div class="fault">
-    <p><strong>${error.title}</strong></p>
-    ${[error.detail, error.remedy].filter(Boolean).map((words) => html`<p>${words}</p>`)}
+    <p><strong><${Coded} text=${error.title} /></strong></p>
+    ${[error.detail, error.remedy].filter(Boolean).map((words) => html`<p><${Coded} text=${words} /></p>`)}
   </div>`;
 }
 

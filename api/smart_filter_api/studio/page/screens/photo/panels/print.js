@@ -1,6 +1,7 @@
 /** Printability of the picture, term by term, and its print sizes. */
 
 import { html } from "../../../html.js";
+import { Coded } from "../../../controls/coded.js";
 import { Icon } from "../../../controls/icon.js";
 import { hasExpired } from "../../../state/jobs.js";
 import { Lacking } from "../lacking.js";
@@ -18,11 +19,19 @@ const WORDS = { good: "Good", fair: "Fair", poor: "Poor" };
 
 function Panel({ photo }) {
   const job = pictured(photo);
-  const printability = job.printability;
-  if (printability === null) return html`<${Unknown} job=${job} />`;
+  // A version that its document refused has a report and no picture.
+  const report = photo.current.document_report ?? job.document_report;
   return html`<div class="stack prints">
-    ${job.document_report && html`<${Document} report=${job.document_report} />`}
-    <h2 class=${`verdict ${printability.verdict}`}><${Icon} name=${printability.verdict === "good" ? "check" : "alert"} />
+    ${report && html`<${Document} report=${report} />`}
+    ${job.printability !== null && html`<${Printability} job=${job} />`}
+    ${job.printability === null && !(report && job.state === "failed") && html`<${Unknown} job=${job} />`}
+  </div>`;
+}
+
+/** How well the picture prints, and in which sizes. */
+function Printability({ job }) {
+  const { printability } = job;
+  return html`<h2 class=${`verdict ${printability.verdict}`}><${Icon} name=${printability.verdict === "good" ? "check" : "alert"} />
       ${VERDICTS[printability.verdict]}</h2>
     ${job.needs_review && html`<${Review} job=${job} />`}
     ${job.warnings.map((warning) => html`<div class="notice fair" key=${warning}><${Icon} name="alert" />
@@ -35,8 +44,7 @@ function Panel({ photo }) {
         <p>${term.text}</p>
         ${term.figures && html`<p class="small soft figures">${term.figures}</p>`}
       </li>`)}
-    </ul>
-  </div>`;
+    </ul>`;
 }
 
 /** Return the name of a check as a title. */
@@ -51,8 +59,8 @@ function Document({ report }) {
       ${checks.map((check) => html`<li key=${check.name} class=${TONES[check.verdict]}>
         <div class="row spread"><h3>${titled(check.name)}</h3>
           <span class=${`tag ${TONES[check.verdict]}`}>${check.verdict}</span></div>
-        <p>${check.verdict !== "ask" && `${check.measured ?? "Not seen"}; asked: `}${check.limit}.</p>
-        ${check.remedy && html`<p class="small soft figures">${check.remedy}</p>`}
+        <p>${check.measured !== "not measured" && `${check.measured ?? "Not seen"}; asked: `}${check.limit}.</p>
+        ${check.remedy && html`<p class="small soft figures"><${Coded} text=${check.remedy} /></p>`}
       </li>`)}
     </ul>`;
 }

@@ -2,6 +2,7 @@
 
 import { useId, useState } from "preact/hooks";
 import { Button } from "../../../../controls/button.js";
+import { Coded } from "../../../../controls/coded.js";
 import { Check } from "../../../../controls/fields.js";
 import { html } from "../../../../html.js";
 
@@ -26,11 +27,6 @@ export function Field(props) {
   const isNumber = schema.type === "number" || schema.type === "integer";
   if (isNumber && isSlidable(schema)) return html`<${Slidable} ...${props} />`;
   return html`<${Line} ...${props} />`;
-}
-
-/** Text of the service, in which names stand between backticks. */
-export function Coded({ text }) {
-  return text.split("`").map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : part));
 }
 
 function Frame({ id, name, label, schema, value, wrong, onChange, children }) {
@@ -74,7 +70,11 @@ function Line(props) {
     ${isLong
       ? html`<textarea class="textarea" rows="2" ...${common} />`
       : html`<input class="input" spellcheck="false" autocapitalize="off" autocomplete="off"
-          inputmode=${schema.type === "string" ? undefined : "decimal"} ...${common} />`}
+          inputmode=${schema.type === "string" ? undefined : "decimal"}
+          list=${schema.examples && `${id}-names`} ...${common} />`}
+    ${schema.examples && html`<datalist id=${`${id}-names`}>
+      ${schema.examples.map((example) => html`<option key=${example} value=${example} />`)}
+    </datalist>`}
   <//>`;
 }
 
