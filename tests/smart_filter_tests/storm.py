@@ -55,7 +55,6 @@ _DURING = max(1, PHOTOS // 4)
 _RETRY_SECONDS = 0.3
 # Answers after which a client sends the same request again: the same key may still be in progress.
 _RETRIED = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.CONFLICT)
-OUTAGE_SECONDS = float(os.environ.get("CHAOS_OUTAGE_SECONDS", "8"))
 # Two stages, three, and all five.
 RECIPES = ({"background": "keep"}, {"background": "color:navy"}, {"background": "auto"})
 _REMOVED_SHARE = 0.5
