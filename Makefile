@@ -144,7 +144,7 @@ test-models: setup-models ## Test training and models of TensorFlow and torch (3
 	@.venv-models/bin/python -m pytest $(LIMIT) -rs tests/models
 	@.venv-models/bin/python -m pytest $(LIMIT) tests/contract/test_segmentation_models.py -k unet
 
-nightly: setup-dev ## Run all tests with more photos, longer outages and more steps (2 h).
+nightly: setup-dev ## Run all tests with more photos and more steps (2 h).
 	@CHAOS_PHOTOS=100 SOAK_SECONDS=1800 FUZZ_SECONDS=900 FUZZ_CASES=5000 \
 	FUZZ_SEED=$$(date +%j) timeout --foreground --kill-after=30 $(NIGHTLY_SECONDS) \
 	.venv/bin/python -m pytest --hypothesis-profile=nightly -m "slow or not slow" tests tests/aged tests/alerts tests/containers tests/contract tests/races tests/mutants tests/chaos tests/soak tests/corpora tests/docs tests/fuzz
