@@ -69,7 +69,7 @@ BUDGETS = {
         685_906, count_tokens, (*SERVICE, *("client/*.py", "deploy/*.py", "training/*.py"))
     ),
     "training": Budget(69_688, count_tokens, ("training/*.py",)),
-    "tests": Budget(632_092, count_tokens, ("tests/*.py",)),
+    "tests": Budget(632_118, count_tokens, ("tests/*.py",)),
     "benchmarks": Budget(76_637, count_tokens, ("benchmarks/*.py",)),
     # `make openapi` writes docs/problems from the code.
     "docs, words": Budget(62_302, count_words, ("docs/*.md", ":!docs/problems")),

@@ -98,6 +98,7 @@ def test_refused_document_has_its_checks_without_a_picture(
     panel = page.get_by_role("tabpanel")
     expect(panel.get_by_role("heading", name="United Kingdom passport: fail")).to_be_visible()
     expect(panel).not_to_contain_text("Available when the picture is finished")
+    expect(page.get_by_role("button", name="Try again")).to_have_count(0)
 
 
 def test_document_has_its_checks_without_printability(

@@ -4,6 +4,10 @@ import { signal } from "@preact/signals";
 import { ask, call } from "../service/api.js";
 
 const FINAL = new Set(["succeeded", "failed", "canceled"]);
+/** Errors that a retry cannot fix. */
+const FOREVER = new Set([
+  "image_unreadable", "image_too_large", "inputs_expired", "no_mask", "photo_too_small", "document_refused",
+]);
 // More cards at once would block the page for more than 100 ms.
 const PAGE = 40;
 
@@ -22,6 +26,11 @@ const deleted = new Set();
 /** Return whether a job is finished. */
 export function isFinal(job) {
   return FINAL.has(job.state);
+}
+
+/** Return whether a failed job may succeed when it is tried again. */
+export function mayGoOn(error) {
+  return !FOREVER.has(error.code);
 }
 
 /** Return whether the results of a job have expired. */

@@ -5,19 +5,9 @@ import { Button } from "../../controls/button.js";
 import { Coded } from "../../controls/coded.js";
 import { sayTrouble } from "../../controls/notices.js";
 import { html } from "../../html.js";
-import { redrive } from "../../state/jobs.js";
+import { mayGoOn, redrive } from "../../state/jobs.js";
 import { derive } from "../../state/photos.js";
 import { deleteThese } from "./deleting.js";
-
-/** Errors that a retry cannot fix. */
-const FOREVER = [
-  "image_unreadable", "image_too_large", "inputs_expired", "no_mask", "photo_too_small", "document_refused",
-];
-
-/** Return whether a retry can succeed. */
-export function mayGoOn(error) {
-  return !FOREVER.includes(error.code);
-}
 
 /** An error in a card. error: a Problem, or `{title, detail?, remedy?}`. */
 export function Fault({ error }) {

@@ -3,7 +3,7 @@
 import { Button } from "../../../controls/button.js";
 import { Trouble, sayTrouble } from "../../../controls/notices.js";
 import { html } from "../../../html.js";
-import { isFinal, redrive } from "../../../state/jobs.js";
+import { isFinal, mayGoOn, redrive } from "../../../state/jobs.js";
 import { show } from "../../../state/photos.js";
 
 /** Names of outputs. */
@@ -39,7 +39,7 @@ export function Ended({ photo: { current }, former }) {
   }
   if (current.state !== "failed") return null;
   return html`<${Trouble} error=${current.error}>
-    <${Button} kind="small" icon="refresh"
-      onClick=${() => redrive(current.id).catch(sayTrouble)}>Try again<//>
+    ${mayGoOn(current.error) && html`<${Button} kind="small" icon="refresh"
+      onClick=${() => redrive(current.id).catch(sayTrouble)}>Try again<//>`}
     ${back}<//>`;
 }
