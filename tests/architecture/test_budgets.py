@@ -64,15 +64,15 @@ class Budget:
 
 SERVICE = ("api/*.py", "shared/*.py", "workers/*.py")
 BUDGETS = {
-    "service": Budget(498_372, count_tokens, SERVICE),
+    "service": Budget(498_376, count_tokens, SERVICE),
     "product": Budget(
-        685_906, count_tokens, (*SERVICE, *("client/*.py", "deploy/*.py", "training/*.py"))
+        685_910, count_tokens, (*SERVICE, *("client/*.py", "deploy/*.py", "training/*.py"))
     ),
     "training": Budget(69_688, count_tokens, ("training/*.py",)),
     "tests": Budget(632_118, count_tokens, ("tests/*.py",)),
     "benchmarks": Budget(76_637, count_tokens, ("benchmarks/*.py",)),
     # `make openapi` writes docs/problems from the code.
-    "docs, words": Budget(62_255, count_words, ("docs/*.md", ":!docs/problems")),
+    "docs, words": Budget(62_268, count_words, ("docs/*.md", ":!docs/problems")),
     "changelog, words": Budget(1_773, count_words, ("CHANGELOG.md",)),
 }
 

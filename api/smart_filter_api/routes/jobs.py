@@ -177,7 +177,7 @@ async def list_jobs(
         tenant=caller.tenant,
         state=state and JobState(state),
         created_after=created_after,
-        batch=batch_id and BatchId(batch_id),
+        batch=None if batch_id is None else BatchId(batch_id),
         metadata=metadata,
         before=None if cursor is None else _decode_cursor(cursor),
         limit=limit + 1,  # one more row shows whether there is another page
